@@ -1,1 +1,4 @@
-//! Placeholder.
+//! The document (pure): what a runbook says, read from YAML with every mistake pointed at.
+
+pub mod kind;
+pub mod model;
