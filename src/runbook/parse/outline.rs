@@ -224,14 +224,14 @@ impl Subject {
     pub(crate) fn names_in(moment: Moment, template: &Template, scalar: &Scalar) -> Self {
         Self::Names {
             moment,
-            names: placed(template.references(), template.name_calls(), scalar),
+            names: placed(&template.references(), &template.name_calls(), scalar),
         }
     }
 }
 
-fn placed<'e>(
-    references: impl IntoIterator<Item = &'e Reference>,
-    calls: impl IntoIterator<Item = &'e NameCall>,
+fn placed(
+    references: &[Reference],
+    calls: &[NameCall],
     scalar: &Scalar,
 ) -> Vec<(Name, Option<Spot>)> {
     let spot = |at: &Range<usize>| {
@@ -239,16 +239,16 @@ fn placed<'e>(
             .verbatim_at
             .map(|start| within(start, &scalar.text, at.clone()))
     };
-    let paths = references.into_iter().map(|reference| {
+    let paths = references.iter().map(|reference| {
         let root = reference.root().to_owned();
-        let name = match reference.member() {
+        let name = match reference.path.split('.').nth(1) {
             Some(id) if GROUPS.contains(&&*root) => Name::Below(root, id.to_owned()),
             _ => Name::Top(root),
         };
         (name, spot(&reference.at))
     });
     let calls = calls
-        .into_iter()
+        .iter()
         .map(|call| (Name::Witness(call.name.clone()), spot(&call.at)));
     paths.chain(calls).collect()
 }
