@@ -141,20 +141,25 @@ fn excerpt<'a>(
     if let Some(label) = label {
         annotation = annotation.label(label);
     }
+    let snippet = Snippet::source(window.line)
+        .line_start(place.line)
+        .annotation(annotation);
+    if !window.cut {
+        return group.element(snippet.path(file));
+    }
+    // The renderer counts columns from the start of what it is shown.
     let origin = Origin::path(file)
         .line(place.line)
         .char_column(place.column);
-    group.element(origin).element(
-        Snippet::source(window.line)
-            .line_start(place.line)
-            .annotation(annotation),
-    )
+    group.element(origin).element(snippet)
 }
 
 /// The part of a line that is shown: fits a terminal however long the line is.
 struct Window {
     line: String,
     mark: std::ops::Range<usize>,
+    /// Whether the start of the line is left out.
+    cut: bool,
 }
 
 /// Characters shown before and after the start of the mark. Together they fit 100 columns, which leaves room for the
@@ -182,11 +187,8 @@ impl Window {
         let mut mark = shown(&text[start..end.min(far_right)]).chars().count();
 
         let skip = before.chars().count().saturating_sub(BEFORE);
-        let mut line: String = if skip > 0 || far_left > line_start {
-            "…".into()
-        } else {
-            String::new()
-        };
+        let cut = skip > 0 || far_left > line_start;
+        let mut line = String::from(if cut { "…" } else { "" });
         line.extend(before.chars().skip(skip));
         let mark_start = line.len();
         if rest.chars().count() > FROM {
@@ -204,6 +206,7 @@ impl Window {
         Self {
             line,
             mark: mark_start..mark_end,
+            cut,
         }
     }
 }
@@ -288,10 +291,7 @@ mod tests {
         let mut diagnostic = Diagnostic::new(at("k", "k"), "a\u{1b}[2Jb");
         diagnostic.help("\u{7}").relate(at("k", "k"), "\u{8}");
         let text = render(&[diagnostic], "f\u{1b}.yaml", b"k", Paint::Plain);
-        assert!(
-            !text.contains(['\u{1b}', '\u{7}', '\u{8}']),
-            "{text:?}"
-        );
+        assert!(!text.contains(['\u{1b}', '\u{7}', '\u{8}']), "{text:?}");
     }
 
     #[test]

@@ -57,10 +57,9 @@ impl Steps<'_> {
         };
         for other in found {
             let message = format!("{} is a second step with `{written}`", self.name(other));
-            mistakes.at(self.get(other).spot, &message).relate(
-                unlocated(self.get(first).spot),
-                "the first one is here",
-            );
+            mistakes
+                .at(self.get(other).spot, &message)
+                .relate(unlocated(self.get(first).spot), "the first one is here");
         }
         Some(first)
     }
@@ -76,7 +75,10 @@ impl Steps<'_> {
             let message = format!("{} may change the target before {done}", self.name(change));
             mistakes
                 .at(self.get(change).spot, &message)
-                .help(&format!("move {} before it; if the step only looks, say `effect: read`", self.name(step)))
+                .help(&format!(
+                    "move {} before it; if the step only looks, say `effect: read`",
+                    self.name(step)
+                ))
                 .relate(unlocated(self.get(step).spot), "that happens only here");
         }
         if !self.get(step).certain {
@@ -91,9 +93,9 @@ impl Steps<'_> {
         let read = (0..preflight).any(|i| self.get(i).form == Some(Form::ReadRun));
         if !read {
             let message = format!("no step reads the run before {}", self.name(preflight));
-            mistakes
-                .at(self.get(preflight).spot, &message)
-                .help("put a step with `history: read-run` before it: preflight judges what was read");
+            mistakes.at(self.get(preflight).spot, &message).help(
+                "put a step with `history: read-run` before it: preflight judges what was read",
+            );
         }
     }
 
@@ -105,11 +107,18 @@ impl Steps<'_> {
         let last = self.outline.steps.len() - 1;
         if release != last {
             mistakes
-                .at(self.get(release).spot, &format!("{} must be the last step", self.name(release)))
+                .at(
+                    self.get(release).spot,
+                    &format!("{} must be the last step", self.name(release)),
+                )
                 .help("what happens after the release happens without a freeze");
         }
         if closing + 1 != release {
-            let message = format!("{} must stand right before {}", self.name(closing), self.name(release));
+            let message = format!(
+                "{} must stand right before {}",
+                self.name(closing),
+                self.name(release)
+            );
             mistakes
                 .at(self.get(closing).spot, &message)
                 .help("what happens after the closing checks could undo what they found");

@@ -143,13 +143,15 @@ fn reread<'o>(
     outline: &'o Outline,
     mentions: &'o [Mention],
 ) -> impl Iterator<Item = &'o StepOutline> {
-    mentions.iter().filter_map(|mention| match &mention.subject {
-        Subject::Step {
-            id,
-            need: Need::Reread,
-        } => outline.steps.iter().find(|s| s.id.as_ref() == Some(id)),
-        _ => None,
-    })
+    mentions
+        .iter()
+        .filter_map(|mention| match &mention.subject {
+            Subject::Step {
+                id,
+                need: Need::Reread,
+            } => outline.steps.iter().find(|s| s.id.as_ref() == Some(id)),
+            _ => None,
+        })
 }
 
 /// Where in the order of steps something is judged.
@@ -176,13 +178,15 @@ impl<'o> Names<'o> {
 
     /// The earliest step that a guard stands before.
     fn first_guarded(&self, mentions: &[Mention]) -> Option<usize> {
-        let mut named = mentions.iter().filter_map(|mention| match &mention.subject {
-            Subject::Step {
-                id,
-                need: Need::Guarded,
-            } => Some(self.step(id).map(|(index, _)| index)),
-            _ => None,
-        });
+        let mut named = mentions
+            .iter()
+            .filter_map(|mention| match &mention.subject {
+                Subject::Step {
+                    id,
+                    need: Need::Guarded,
+                } => Some(self.step(id).map(|(index, _)| index)),
+                _ => None,
+            });
         match named.next() {
             // A step that does not exist is reported by itself; then nothing can be said about time.
             Some(first) => named.try_fold(first?, |first, next| Some(first.min(next?))),
@@ -230,7 +234,10 @@ impl<'o> Names<'o> {
                 .relate(related, "it is defined here");
         } else if step.form.is_some() && step.effect == Effect::Change {
             mistakes
-                .at(spot, &format!("`{id}` may change the target, so it cannot be read again"))
+                .at(
+                    spot,
+                    &format!("`{id}` may change the target, so it cannot be read again"),
+                )
                 .help("name steps that only look; if it only looks, say `effect: read` there")
                 .relate(related, "it is defined here");
         }
@@ -244,7 +251,10 @@ impl<'o> Names<'o> {
             .iter()
             .find(|library| library.item(Shelf::Steps, id.as_str()).is_some());
         if let Some(library) = offered {
-            mistake.help(&format!("a library has one: add `use: {}/{id}` to the steps", library.id()));
+            mistake.help(&format!(
+                "a library has one: add `use: {}/{id}` to the steps",
+                library.id()
+            ));
         } else if let Some(near) = nearest(id.as_str(), known().map(Slug::as_str)) {
             mistake.help(&format!("did you mean `{near}`?"));
         } else {
@@ -371,7 +381,13 @@ impl<'o> Names<'o> {
         };
         let spelled = id.replace('-', "_");
         if self.complete && !known().any(|known| known == spelled) {
-            refuse_unknown("no step produces a fact or evidence", id, known(), spot, mistakes);
+            refuse_unknown(
+                "no step produces a fact or evidence",
+                id,
+                known(),
+                spot,
+                mistakes,
+            );
         }
     }
 }

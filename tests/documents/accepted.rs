@@ -20,7 +20,10 @@ fn step<'r>(runbook: &'r Runbook, id: &str) -> &'r Step {
 fn a_runbook_with_one_of_everything_is_read() {
     let runbook = brew();
     assert_eq!(runbook.id.as_str(), "stuck-brew");
-    assert_eq!(runbook.summary, "A kettle stopped halfway.\nNobody knows what is in it.");
+    assert_eq!(
+        runbook.summary,
+        "A kettle stopped halfway.\nNobody knows what is in it."
+    );
     assert_eq!(runbook.inputs[1].default, Some("15m".into()));
     assert_eq!(runbook.inputs[2].default, Some(2.into()));
     assert_eq!(runbook.inputs[2].one_of, ["1", "2", "3"]);
@@ -28,7 +31,10 @@ fn a_runbook_with_one_of_everything_is_read() {
     assert_eq!(runbook.freeze.lease, Span::from_secs(3600));
     assert_eq!(runbook.steps.len(), 15);
     assert_eq!(runbook.outcomes.len(), 2);
-    assert_eq!(runbook.guards[1].deny.requests, ["DELETE /kettles/*", "* /descale"]);
+    assert_eq!(
+        runbook.guards[1].deny.requests,
+        ["DELETE /kettles/*", "* /descale"]
+    );
 }
 
 #[test]
@@ -36,7 +42,10 @@ fn what_is_used_is_taken_with_its_changes_and_its_source() {
     let runbook = brew();
     let impact = step(&runbook, "impact");
     assert_eq!(impact.title, "Say who waits for tea");
-    assert_eq!(impact.when.as_ref().map(|when| when.source()), Some("facts.warm"));
+    assert_eq!(
+        impact.when.as_ref().map(|when| when.source()),
+        Some("facts.warm")
+    );
     assert_eq!(runbook.preflight[1].severity, Severity::Warn);
     assert_eq!(runbook.guards[2].before[0].as_str(), "refill");
     let files: Vec<&str> = runbook.sources.iter().map(|s| s.file.as_str()).collect();
@@ -60,9 +69,17 @@ fn what_is_not_said_has_the_safe_meaning() {
     for (id, effect) in effects {
         assert_eq!(step(&runbook, id).effect, effect, "{id}");
     }
-    let silent = BREW.replace("    effect: read\n    command: [kettle", "    command: [kettle");
+    let silent = BREW.replace(
+        "    effect: read\n    command: [kettle",
+        "    command: [kettle",
+    );
     let mistakes = read(&silent).expect_err("a command is a change");
-    assert!(mistakes[0].message.contains("`list-leaks` may change the target"), "{mistakes:?}");
+    assert!(
+        mistakes[0]
+            .message
+            .contains("`list-leaks` may change the target"),
+        "{mistakes:?}"
+    );
     assert_eq!(step(&runbook, "freeze").necessity, Necessity::Required);
     assert_eq!(step(&runbook, "tell").necessity, Necessity::Skippable);
     assert_eq!(step(&runbook, "look").necessity, Necessity::Skippable);
@@ -80,7 +97,11 @@ fn evidence_has_a_source_and_a_media_type() {
     ];
     for (id, from, media_type) in cases {
         let evidence = &step(&runbook, id).evidence[0];
-        assert_eq!((evidence.from, evidence.media_type.as_str()), (from, media_type), "{id}");
+        assert_eq!(
+            (evidence.from, evidence.media_type.as_str()),
+            (from, media_type),
+            "{id}"
+        );
     }
 }
 
@@ -90,7 +111,10 @@ fn actions_keep_what_was_written() {
     let Action::Command(command) = &step(&runbook, "list-leaks").action else {
         panic!("a command");
     };
-    assert_eq!((command.program.as_str(), command.arguments.len()), ("kettle", 3));
+    assert_eq!(
+        (command.program.as_str(), command.arguments.len()),
+        ("kettle", 3)
+    );
     assert_eq!(command.exit_codes[&3], "leaking");
     let Action::Request(request) = &step(&runbook, "refill").action else {
         panic!("a request");
@@ -109,7 +133,9 @@ fn actions_keep_what_was_written() {
 
 #[test]
 fn words_that_other_yaml_takes_for_something_else_stay_text() {
-    for word in ["no", "on", "off", "yes", "y", "0755", "22:22", "1e3", "0x10", "1_000"] {
+    for word in [
+        "no", "on", "off", "yes", "y", "0755", "22:22", "1e3", "0x10", "1_000",
+    ] {
         let runbook = read(&BREW.replace("owner: kettles", &format!("owner: {word}")));
         assert_eq!(runbook.map(|r| r.owner).ok().as_deref(), Some(word));
     }

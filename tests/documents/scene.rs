@@ -15,7 +15,8 @@ const MARK: char = '«';
 
 /// Reads a runbook with the library at hand.
 pub(crate) fn read(text: &str) -> Result<Runbook, Vec<Diagnostic>> {
-    let library = Library::parse("standard.yaml", STANDARD.as_bytes()).expect("the library is right");
+    let library =
+        Library::parse("standard.yaml", STANDARD.as_bytes()).expect("the library is right");
     parse("brew.yaml", text.as_bytes(), &[library])
 }
 
@@ -26,7 +27,11 @@ pub(crate) type Case = (&'static str, &'static str, &'static str);
 pub(crate) fn refused(cases: &[Case]) {
     let mut failures = String::new();
     for (old, new, message) in cases {
-        assert_eq!(BREW.matches(old).count(), 1, "not exactly once in the runbook: {old}");
+        assert_eq!(
+            BREW.matches(old).count(),
+            1,
+            "not exactly once in the runbook: {old}"
+        );
         let text = BREW.replace(old, new);
         failures.push_str(&compare(&text, message, |text| read(text).map(drop)));
     }
@@ -41,7 +46,10 @@ pub(crate) fn compare(
 ) -> String {
     let at = text.find(MARK).expect("the case has a mark");
     let line = text[..at].matches('\n').count() + 1;
-    let column = text[text[..at].rfind('\n').map_or(0, |n| n + 1)..at].chars().count() + 1;
+    let column = text[text[..at].rfind('\n').map_or(0, |n| n + 1)..at]
+        .chars()
+        .count()
+        + 1;
     let text = text.replacen(MARK, "", 1);
     let found = match read(&text) {
         Ok(()) => return format!("accepted, but expected {line}:{column} {message}\n"),
@@ -54,5 +62,8 @@ pub(crate) fn compare(
         return String::new();
     }
     let shown = render(&found, "case.yaml", text.as_bytes(), Paint::Plain);
-    format!("expected {line}:{column} {message}\nfound {} mistakes:\n{shown}\n", found.len())
+    format!(
+        "expected {line}:{column} {message}\nfound {} mistakes:\n{shown}\n",
+        found.len()
+    )
 }

@@ -52,7 +52,10 @@ pub(super) fn manner(fields: &Fields<'_>, by_hand: Effect, reading: &mut Reading
     }
     for (sibling, of) in [("env", "command"), ("exit_codes", "command")] {
         if fields.get(sibling).is_some() && !given.contains(&of) {
-            let message = format!("`{sibling}` belongs to `{of}`, which {} does not have", fields.what);
+            let message = format!(
+                "`{sibling}` belongs to `{of}`, which {} does not have",
+                fields.what
+            );
             reading.mistakes.at(fields.spot_of(sibling), &message);
         }
     }
@@ -230,11 +233,17 @@ fn request(value: Value<'_>, reading: &mut Reading) -> (Option<Request>, Effect)
         .filter_map(|(key, method)| Some((method, fields.get(key)?)))
         .collect();
     if methods.len() != 1 {
-        let found = if methods.is_empty() { "no method" } else { "more than one method" };
+        let found = if methods.is_empty() {
+            "no method"
+        } else {
+            "more than one method"
+        };
         reading
             .mistakes
             .at(fields.spot, &format!("the request has {found}"))
-            .help("give it one of `get`, `head`, `post`, `put`, `patch` and `delete`, with the path");
+            .help(
+                "give it one of `get`, `head`, `post`, `put`, `patch` and `delete`, with the path",
+            );
     }
     let effect = match methods[..] {
         [(Method::Get | Method::Head, _)] => Effect::Read,
@@ -245,7 +254,10 @@ fn request(value: Value<'_>, reading: &mut Reading) -> (Option<Request>, Effect)
         if !text.starts_with('/') || text.starts_with("//") {
             reading
                 .mistakes
-                .at(value.spot(), &format!("the path {} must begin with one `/`", quoted(text)))
+                .at(
+                    value.spot(),
+                    &format!("the path {} must begin with one `/`", quoted(text)),
+                )
                 .help("the address before the path comes from the profile");
         }
         (*method, value.template(Moment::Before, reading))
@@ -254,7 +266,9 @@ fn request(value: Value<'_>, reading: &mut Reading) -> (Option<Request>, Effect)
     if let Some(value) = fields.get("body")
         && effect == Effect::Read
     {
-        reading.mistakes.at(value.spot(), "a `get` or `head` request has no body");
+        reading
+            .mistakes
+            .at(value.spot(), "a `get` or `head` request has no body");
     }
     let statuses = fields.get("statuses").map_or(BTreeMap::new(), |value| {
         outcomes(value, 100..=599, reading)
@@ -286,9 +300,10 @@ fn choose(value: Value<'_>, reading: &mut Reading) -> Option<Choose> {
     let options = fields.need("options", reading)?;
     let pairs = options.pairs(&mut reading.mistakes)?;
     if pairs.is_empty() {
-        reading
-            .mistakes
-            .at(options.spot(), "`options` is empty: there is nothing to choose");
+        reading.mistakes.at(
+            options.spot(),
+            "`options` is empty: there is nothing to choose",
+        );
     }
     let options: Vec<_> = pairs.iter().map(|pair| option(pair, reading)).collect();
     Some(Choose {

@@ -66,15 +66,18 @@ pub(crate) fn read<T>(
 ) -> Result<T, Vec<Diagnostic>> {
     let text = Text::of(bytes).map_err(|diagnostic| vec![diagnostic])?;
     let mut reading = Reading::default();
-    let result =
-        grow(&text, &mut reading.mistakes).and_then(|root| reader(&root, text.as_str(), &mut reading));
+    let result = grow(&text, &mut reading.mistakes)
+        .and_then(|root| reader(&root, text.as_str(), &mut reading));
     match result {
         Some(result) if reading.mistakes.is_empty() => Ok(result),
         _ => {
             if reading.mistakes.is_empty() {
                 // No reader gives up silently; if one ever does, the document is still not accepted.
                 let start = Spot { start: 0, end: 0 };
-                reading.mistakes.at(start, "the document cannot be read; this is a bug in the tool");
+                reading.mistakes.at(
+                    start,
+                    "the document cannot be read; this is a bug in the tool",
+                );
             }
             Err(reading.mistakes.located(&text))
         }
@@ -148,10 +151,15 @@ fn document(root: &Node, libraries: &[Library], reading: &mut Reading) -> Option
         .map_or(Vec::new(), |value| outcomes(value, reading));
     parts.outline.outcomes = reading.take_mentions();
     let names_are_complete = parts.complete
-        && fields
-            .get("inputs")
-            .is_none_or(|value| value.pairs(&mut reading.mistakes).map(<[_]>::len) == Some(inputs.len()));
-    references::judge(&parts.outline, libraries, names_are_complete, &mut reading.mistakes);
+        && fields.get("inputs").is_none_or(|value| {
+            value.pairs(&mut reading.mistakes).map(<[_]>::len) == Some(inputs.len())
+        });
+    references::judge(
+        &parts.outline,
+        libraries,
+        names_are_complete,
+        &mut reading.mistakes,
+    );
     if parts.complete {
         order::judge(&parts.outline, &mut reading.mistakes);
     }

@@ -45,7 +45,8 @@ impl Mistakes {
             let more = found.len() - MOST_MISTAKES;
             found.truncate(MOST_MISTAKES + 1);
             if let Some(last) = found.last_mut() {
-                let message = format!("{more} more mistakes follow from here; fix the ones above first");
+                let message =
+                    format!("{more} more mistakes follow from here; fix the ones above first");
                 *last = Diagnostic::new(last.place, &message);
             }
         }
@@ -230,7 +231,11 @@ impl<'n> Value<'n> {
             return None;
         };
         if scalar.is_boolean() {
-            let message = format!("{} must be {wanted}, not the boolean `{}`", called(self.name), scalar.text);
+            let message = format!(
+                "{} must be {wanted}, not the boolean `{}`",
+                called(self.name),
+                scalar.text
+            );
             mistakes
                 .at(self.spot(), &message)
                 .help(&format!("quote it: `\"{}\"`", scalar.text));
@@ -262,7 +267,10 @@ impl<'n> Value<'n> {
     pub(crate) fn line(&self, mistakes: &mut Mistakes) -> Option<String> {
         let text = self.text(mistakes)?.trim();
         if text.contains('\n') {
-            mistakes.at(self.spot(), &format!("{} must be one line", called(self.name)));
+            mistakes.at(
+                self.spot(),
+                &format!("{} must be one line", called(self.name)),
+            );
             return None;
         }
         Some(text.to_owned())
@@ -328,11 +336,7 @@ impl<'n> Value<'n> {
     }
 
     /// One of a few words.
-    pub(crate) fn word<T: Copy>(
-        &self,
-        words: &[(&str, T)],
-        mistakes: &mut Mistakes,
-    ) -> Option<T> {
+    pub(crate) fn word<T: Copy>(&self, words: &[(&str, T)], mistakes: &mut Mistakes) -> Option<T> {
         let wanted = format!("one of {}", listed(words.iter().map(|(word, _)| *word)));
         let text = self.text_as(&wanted, mistakes)?;
         let found = words.iter().find(|(word, _)| *word == text);
@@ -386,7 +390,11 @@ impl<'n> Value<'n> {
         let spot = scalar
             .verbatim_at
             .map_or(self.spot(), |at| within(at, &scalar.text, error.at.clone()));
-        let message = format!("{} is not an expression: {}", called(self.name), error.message);
+        let message = format!(
+            "{} is not an expression: {}",
+            called(self.name),
+            error.message
+        );
         mistakes.at(spot, &message);
     }
 
@@ -481,7 +489,11 @@ fn called(name: &str) -> String {
 /// Names in backticks, at most a dozen.
 pub(crate) fn listed<'a>(names: impl Iterator<Item = &'a str>) -> String {
     let names: Vec<&str> = names.collect();
-    let mut shown: Vec<String> = names.iter().take(24).map(|name| format!("`{name}`")).collect();
+    let mut shown: Vec<String> = names
+        .iter()
+        .take(24)
+        .map(|name| format!("`{name}`"))
+        .collect();
     if names.len() > shown.len() {
         shown.push("…".into());
     }

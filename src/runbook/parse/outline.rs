@@ -241,7 +241,7 @@ fn placed(
     };
     let paths = references.iter().map(|reference| {
         let root = reference.root().to_owned();
-        let name = match reference.path.split('.').nth(1) {
+        let name = match reference.key() {
             Some(id) if GROUPS.contains(&&*root) => Name::Below(root, id.to_owned()),
             _ => Name::Top(root),
         };

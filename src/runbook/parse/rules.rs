@@ -75,8 +75,13 @@ pub(crate) fn guard(node: &Node, reading: &mut Reading) -> (Option<Guard>, Guard
     {
         reading
             .mistakes
-            .at(outline.spot, &format!("the id of a guard begins with `no-`; `{id}` does not"))
-            .help(&format!("call it `no-{id}`, or after what must not be done"));
+            .at(
+                outline.spot,
+                &format!("the id of a guard begins with `no-`; `{id}` does not"),
+            )
+            .help(&format!(
+                "call it `no-{id}`, or after what must not be done"
+            ));
     }
     let [do_not, because, instead] = ["do_not", "because", "instead"].map(|key| {
         fields
@@ -88,17 +93,19 @@ pub(crate) fn guard(node: &Node, reading: &mut Reading) -> (Option<Guard>, Guard
             .get(key)
             .map_or(Vec::new(), |value| value.steps(need, reading))
     });
-    let [require, ensure] = [("require", Moment::Before), ("ensure", Moment::After)].map(
-        |(key, moment)| {
+    let [require, ensure] =
+        [("require", Moment::Before), ("ensure", Moment::After)].map(|(key, moment)| {
             fields
                 .get(key)
                 .and_then(|value| value.expression(moment, reading))
-        },
-    );
+        });
     let deny = fields
         .get("deny")
         .map_or(Deny::default(), |value| deny(value, reading));
-    if ["require", "ensure", "deny"].iter().all(|key| fields.get(key).is_none()) {
+    if ["require", "ensure", "deny"]
+        .iter()
+        .all(|key| fields.get(key).is_none())
+    {
         reading
             .mistakes
             .at(outline.spot, &format!("{} measures nothing", fields.what))
@@ -145,7 +152,10 @@ fn deny(value: Value<'_>, reading: &mut Reading) -> Deny {
             if !is_request_pattern(pattern) {
                 reading
                     .mistakes
-                    .at(node.spot, &format!("{} is not a method and a path", quoted(pattern)))
+                    .at(
+                        node.spot,
+                        &format!("{} is not a method and a path", quoted(pattern)),
+                    )
                     .help("write `POST /api/v1/deployments/*`, or `* /path` for every method");
             }
         }

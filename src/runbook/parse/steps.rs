@@ -136,7 +136,10 @@ pub(crate) fn step(node: &Node, reading: &mut Reading) -> (Option<Step>, StepOut
 }
 
 fn is_skippable_law(fields: &Fields<'_>) -> bool {
-    fields.get("required").and_then(|value| value.node.as_text()) == Some("false")
+    fields
+        .get("required")
+        .and_then(|value| value.node.as_text())
+        == Some("false")
 }
 
 fn effect(fields: &Fields<'_>, manner: &Manner, reading: &mut Reading) -> Effect {
@@ -154,7 +157,10 @@ fn effect(fields: &Fields<'_>, manner: &Manner, reading: &mut Reading) -> Effect
     if effect == Effect::Change && !can_change {
         reading
             .mistakes
-            .at(value.spot(), &format!("{} changes nothing in the target by itself", fields.what))
+            .at(
+                value.spot(),
+                &format!("{} changes nothing in the target by itself", fields.what),
+            )
             .help("remove `effect`: only a command, a request or a step by hand can be a change");
         return Effect::Read;
     }
@@ -219,7 +225,10 @@ fn fact(
     if fields.get("from").is_none() && form.is_some_and(|form| !form.is_personal()) {
         reading
             .mistakes
-            .at(pair.spot, &format!("{} has no `from`, and {step} is automated", fields.what))
+            .at(
+                pair.spot,
+                &format!("{} has no `from`, and {step} is automated", fields.what),
+            )
             .help("say how the fact is extracted, or make a step by hand that asks for it");
     }
     Some(FactSpec {
@@ -285,7 +294,9 @@ fn evidence_item(
             "a person gives the evidence of a step by hand: remove `from`"
         }
         Some(Form::ByHand | Form::Choose) => "",
-        Some(Form::Command) if matches!(from, Some(EvidenceSource::Body)) || fields.get("from").is_none() => {
+        Some(Form::Command)
+            if matches!(from, Some(EvidenceSource::Body)) || fields.get("from").is_none() =>
+        {
             "take it from `stdout` or `stderr`"
         }
         Some(Form::Command) => "",
@@ -302,7 +313,10 @@ fn evidence_item(
                 value.spot(),
                 format!("{} cannot come from there in {step}", fields.what),
             ),
-            None => (pair.spot, format!("{} has no `from`, and {step} is automated", fields.what)),
+            None => (
+                pair.spot,
+                format!("{} has no `from`, and {step} is automated", fields.what),
+            ),
         };
         reading.mistakes.at(spot, &message).help(wanted);
     }
@@ -325,7 +339,10 @@ fn media_type(text: String, spot: super::text::Spot, reading: &mut Reading) -> S
                 .chars()
                 .all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '+' | '-' | '_'))
     };
-    if !text.split_once('/').is_some_and(|(a, b)| is_name(a) && is_name(b)) {
+    if !text
+        .split_once('/')
+        .is_some_and(|(a, b)| is_name(a) && is_name(b))
+    {
         let message = format!("{} is not a media type", super::fields::quoted(&text));
         reading
             .mistakes
@@ -356,12 +373,7 @@ fn approve(fields: &Fields<'_>, reading: &mut Reading) -> Option<Approve> {
     })
 }
 
-fn attempts(
-    fields: &Fields<'_>,
-    form: Option<Form>,
-    effect: Effect,
-    reading: &mut Reading,
-) -> u32 {
+fn attempts(fields: &Fields<'_>, form: Option<Form>, effect: Effect, reading: &mut Reading) -> u32 {
     let idempotent = fields
         .get("idempotent")
         .and_then(|value| value.boolean(&mut reading.mistakes));
@@ -374,12 +386,24 @@ fn attempts(
     if form.is_some_and(Form::is_personal) {
         reading
             .mistakes
-            .at(value.spot(), &format!("{} is done by a person, who is asked again anyway", fields.what))
+            .at(
+                value.spot(),
+                &format!(
+                    "{} is done by a person, who is asked again anyway",
+                    fields.what
+                ),
+            )
             .help("remove `attempts`");
     } else if attempts > 1 && effect == Effect::Change && idempotent != Some(true) {
         reading
             .mistakes
-            .at(value.spot(), &format!("{} is a change, and is not known to be harmless when repeated", fields.what))
+            .at(
+                value.spot(),
+                &format!(
+                    "{} is a change, and is not known to be harmless when repeated",
+                    fields.what
+                ),
+            )
             .help("write `idempotent: true` if it is, else remove `attempts`");
     }
     attempts

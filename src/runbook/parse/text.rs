@@ -37,7 +37,10 @@ impl<'t> Text<'t> {
             let place = byte_place(bytes, error.valid_up_to());
             let mut diagnostic = Diagnostic::new(
                 place,
-                &format!("the document is not UTF-8 text: byte {} is not part of a character", place.start),
+                &format!(
+                    "the document is not UTF-8 text: byte {} is not part of a character",
+                    place.start
+                ),
             );
             diagnostic.help("save it as UTF-8");
             diagnostic

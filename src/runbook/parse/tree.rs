@@ -115,6 +115,7 @@ pub(crate) fn grow(text: &Text<'_>, mistakes: &mut Mistakes) -> Option<Node> {
         strict_indentation: true,
         disallow_directives: true,
         emit_unresolved_aliases: true,
+        emit_anchor_events: true,
         emit_comments: false,
         // One more than is accepted, so that the limit is reported in our words.
         flow_nesting_limit: DEEPEST + 1,
@@ -180,14 +181,23 @@ impl Builder<'_> {
     ) -> Result<(), Stop> {
         let spot = spot_of(span);
         match event {
-            Event::StreamStart
-            | Event::StreamEnd
-            | Event::DocumentEnd
-            | Event::Anchor(..)
-            | Event::Comment(..) => Ok(()),
+            Event::StreamStart | Event::StreamEnd | Event::DocumentEnd | Event::Comment(..) => {
+                Ok(())
+            }
+            Event::Anchor(..) => refuse(
+                mistakes,
+                spot,
+                "an anchor (`&name`) is not part of the format",
+                "write the value out, or quote the text if it is meant to begin with `&`",
+            ),
             Event::DocumentStart(..) => {
                 if self.done.is_some() {
-                    return refuse(mistakes, spot, "a second document begins here", "a file holds one document: remove the `---` or split the file");
+                    return refuse(
+                        mistakes,
+                        spot,
+                        "a second document begins here",
+                        "a file holds one document: remove the `---` or split the file",
+                    );
                 }
                 Ok(())
             }
@@ -197,15 +207,15 @@ impl Builder<'_> {
                 "an alias (`*name`) is not part of the format",
                 "write the value out, or quote the text if it is meant to begin with `*`",
             ),
-            Event::Scalar(text, style, anchor, tag) => {
-                refuse_properties(mistakes, self.text, span, anchor, tag.is_some())?;
+            Event::Scalar(text, style, _, tag) => {
+                refuse_tag(mistakes, span, tag.is_some())?;
                 self.count(spot, mistakes)?;
                 let node = self.scalar(text.into_owned(), style, spot);
                 self.refuse_treacherous(&node, mistakes)?;
                 self.place(node, mistakes)
             }
-            Event::SequenceStart(_, anchor, tag) => {
-                refuse_properties(mistakes, self.text, span, anchor, tag.is_some())?;
+            Event::SequenceStart(_, _, tag) => {
+                refuse_tag(mistakes, span, tag.is_some())?;
                 self.enter(spot, mistakes)?;
                 self.open.push(Open::List {
                     items: Vec::new(),
@@ -213,8 +223,8 @@ impl Builder<'_> {
                 });
                 Ok(())
             }
-            Event::MappingStart(style, anchor, tag) => {
-                refuse_properties(mistakes, self.text, span, anchor, tag.is_some())?;
+            Event::MappingStart(style, _, tag) => {
+                refuse_tag(mistakes, span, tag.is_some())?;
                 self.enter(spot, mistakes)?;
                 self.open.push(Open::Mapping {
                     pairs: Vec::new(),
@@ -287,7 +297,7 @@ impl Builder<'_> {
     }
 
     /// Puts a finished value where it belongs: a key, a value, an item, or the document itself.
-    fn place(&mut self, node: Node, mistakes: &mut Mistakes) -> Result<(), Stop> {
+    fn place(&mut self, mut node: Node, mistakes: &mut Mistakes) -> Result<(), Stop> {
         match self.open.last_mut() {
             None => self.done = Some(node),
             Some(Open::List { items, .. }) => items.push(node),
@@ -296,6 +306,10 @@ impl Builder<'_> {
             }) => match key.take() {
                 Some((name, spot)) => match seen.entry(name) {
                     Entry::Vacant(place) => {
+                        // Where nothing is written, there is only the key to point at.
+                        if node.spot.start == node.spot.end {
+                            node.spot = spot;
+                        }
                         pairs.push(Pair {
                             key: place.key().clone(),
                             spot,
@@ -357,19 +371,22 @@ impl Builder<'_> {
     }
 
     fn refuse_treacherous(&self, node: &Node, mistakes: &mut Mistakes) -> Result<(), Stop> {
-        let found = node
-            .as_text()
-            .and_then(|text| {
-                text.chars()
-                    .find(|c| is_treacherous(*c) && !matches!(c, '\n' | '\t'))
-            });
+        let found = node.as_text().and_then(|text| {
+            text.chars()
+                .find(|c| is_treacherous(*c) && !matches!(c, '\n' | '\t'))
+        });
         match found {
             Some(c) => {
                 let message = format!(
                     "the text holds the invisible character U+{:04X}",
                     u32::from(c)
                 );
-                refuse(mistakes, node.spot, &message, "remove it: a terminal would show something else than what is written")
+                refuse(
+                    mistakes,
+                    node.spot,
+                    &message,
+                    "remove it: a terminal would show something else than what is written",
+                )
             }
             None => Ok(()),
         }
@@ -392,36 +409,27 @@ fn refuse(mistakes: &mut Mistakes, spot: Spot, message: &str, help: &str) -> Res
     Err(Stop)
 }
 
-fn refuse_properties(
-    mistakes: &mut Mistakes,
-    text: &Text<'_>,
-    span: &yaml::Span,
-    anchor: usize,
-    tagged: bool,
-) -> Result<(), Stop> {
-    if tagged {
-        let spot = span.tag_span().map_or(spot_of(span), |tag| spot_of(&tag));
-        return refuse(
-            mistakes,
-            spot,
-            "a tag (`!name`) is not part of the format",
-            "quote an expression or a text that begins with `!`",
-        );
+fn refuse_tag(mistakes: &mut Mistakes, span: &yaml::Span, tagged: bool) -> Result<(), Stop> {
+    if !tagged {
+        return Ok(());
     }
-    if anchor != 0 {
-        return refuse(
-            mistakes,
-            text.first_line(spot_of(span)),
-            "an anchor (`&name`) is not part of the format",
-            "write the value out, or quote the text if it is meant to begin with `&`",
-        );
-    }
-    Ok(())
+    let spot = span.tag_span().map_or(spot_of(span), |tag| spot_of(&tag));
+    refuse(
+        mistakes,
+        spot,
+        "a tag (`!name`) is not part of the format",
+        "quote an expression or a text that begins with `!`",
+    )
 }
 
 fn refuse_syntax(error: &yaml::ScanError, text: &Text<'_>, mistakes: &mut Mistakes) {
     use yaml::ErrorKind as Kind;
-    let start = error.marker().byte_offset().unwrap_or(0);
+    let mut start = error.marker().byte_offset().unwrap_or(0);
+    if *error.kind() == Kind::TabInPlainScalar {
+        // The parser names the start of the text before the tab.
+        let after = text.as_str().get(start..).unwrap_or("");
+        start += after.find('\t').unwrap_or(0);
+    }
     let spot = Spot {
         start,
         end: start + 1,
@@ -450,8 +458,19 @@ fn help_for(kind: &yaml::ErrorKind) -> &'static str {
         Kind::TabNotAllowed
         | Kind::TabInBlockIndentation
         | Kind::TabInIndentation
-        | Kind::TabAtBlockScalarStart => "indent with spaces",
-        Kind::UnclosedQuotedScalar => "close the quote; an apostrophe inside single quotes is written twice",
+        | Kind::TabInPlainScalar
+        | Kind::TabAtBlockScalarStart => "indent with spaces, not with tabs",
+        Kind::UnclosedQuotedScalar
+        | Kind::InvalidQuotedScalarIndent
+        | Kind::InvalidTrailingSingleQuotedScalar
+        | Kind::InvalidTrailingDoubleQuotedScalar => {
+            "close each quote; an apostrophe inside single quotes is written twice"
+        }
+        Kind::InvalidIndentation
+        | Kind::InvalidFlowScalarIndent
+        | Kind::ExpectedBlockMappingKey => {
+            "check the indentation here, and that each bracket and quote above is closed"
+        }
         Kind::UnexpectedCharacter { .. } => {
             "quote a text that begins with `@`, a backtick, `%`, `|`, `>` or a bracket"
         }

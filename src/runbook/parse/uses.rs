@@ -93,7 +93,10 @@ impl<'l> Finder<'l> {
         };
         let text = value.text(&mut reading.mistakes)?;
         let Some((library, item)) = text.split_once('/') else {
-            value.wrong("a library and an item, like `standard/freeze`", &mut reading.mistakes);
+            value.wrong(
+                "a library and an item, like `standard/freeze`",
+                &mut reading.mistakes,
+            );
             return None;
         };
         let Some(index) = self.libraries.iter().position(|l| l.id() == library) else {
@@ -130,7 +133,11 @@ impl<'l> Finder<'l> {
     fn replace(&self, own: &mut Vec<Pair>, pair: &Pair, shelf: Shelf, reading: &mut Reading) {
         let allowed = shelf.overridable();
         if !allowed.contains(&&*pair.key) {
-            let message = format!("a `use` of a {} may not set {}", shelf.item(), quoted(&pair.key));
+            let message = format!(
+                "a `use` of a {} may not set {}",
+                shelf.item(),
+                quoted(&pair.key)
+            );
             let mistake = reading.mistakes.at(pair.spot, &message);
             mistake.help(&format!("it may set {}", listed(allowed.iter().copied())));
             return;

@@ -47,7 +47,10 @@ pub(super) fn secrets(value: Value<'_>, reading: &mut Reading) -> Vec<Secret> {
         .filter_map(|pair| {
             let variable = pair.key.clone();
             if !is_variable(&variable) {
-                let message = format!("{} is not the name of an environment variable", quoted(&variable));
+                let message = format!(
+                    "{} is not the name of an environment variable",
+                    quoted(&variable)
+                );
                 reading.mistakes.at(pair.spot, &message);
             }
             let value = Value {
@@ -89,7 +92,11 @@ pub(super) fn kind(fields: &Fields<'_>, reading: &mut Reading) -> Option<Kind> {
 }
 
 /// The values under `one_of`, each of the kind.
-pub(super) fn one_of(fields: &Fields<'_>, kind: Option<&Kind>, reading: &mut Reading) -> Vec<String> {
+pub(super) fn one_of(
+    fields: &Fields<'_>,
+    kind: Option<&Kind>,
+    reading: &mut Reading,
+) -> Vec<String> {
     let Some(value) = fields.get("one_of") else {
         return Vec::new();
     };
@@ -112,13 +119,15 @@ pub(super) fn one_of(fields: &Fields<'_>, kind: Option<&Kind>, reading: &mut Rea
         if let Some(kind) = kind
             && let Err(mismatch) = innermost(kind).read(&text)
         {
-            reading
-                .mistakes
-                .at(node.spot, &format!("`one_of`: {} {mismatch}", quoted(&text)));
+            reading.mistakes.at(
+                node.spot,
+                &format!("`one_of`: {} {mismatch}", quoted(&text)),
+            );
         } else if allowed.contains(&text) {
-            reading
-                .mistakes
-                .at(node.spot, &format!("`one_of` names {} twice", quoted(&text)));
+            reading.mistakes.at(
+                node.spot,
+                &format!("`one_of` names {} twice", quoted(&text)),
+            );
         }
         allowed.push(text);
     }
@@ -132,7 +141,12 @@ fn innermost(kind: &Kind) -> &Kind {
     }
 }
 
-fn default(value: Value<'_>, kind: &Kind, one_of: &[String], reading: &mut Reading) -> Option<Json> {
+fn default(
+    value: Value<'_>,
+    kind: &Kind,
+    one_of: &[String],
+    reading: &mut Reading,
+) -> Option<Json> {
     let json = json(value.node, innermost(kind));
     let accepted = match kind.accept(&json) {
         Ok(accepted) => accepted,
