@@ -272,3 +272,14 @@ fn names_that_are_nearly_right_are_helped() {
         "{found:?}"
     );
 }
+
+#[test]
+fn machines_get_the_same_with_places() {
+    let found = read(&BREW.replace("id: list-leaks", "id: look")).expect_err("wrong");
+    let json = serde_json::to_value(&found[0]).expect("a mistake is JSON");
+    assert_eq!(json["message"], "two steps are called `look`");
+    assert_eq!(json["place"]["line"], 80);
+    assert_eq!(json["place"]["column"], 9);
+    assert_eq!(json["related"][0]["place"]["line"], 53);
+    assert_eq!(json["help"], serde_json::Value::Null);
+}

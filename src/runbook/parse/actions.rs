@@ -250,19 +250,9 @@ fn request(value: Value<'_>, reading: &mut Reading) -> (Option<Request>, Effect)
         [(Method::Get | Method::Head, _)] => Effect::Read,
         _ => Effect::Change,
     };
-    let target = methods.first().map(|(method, value)| {
-        let text = value.node.as_text().unwrap_or("/");
-        if !text.starts_with('/') || text.starts_with("//") {
-            reading
-                .mistakes
-                .at(
-                    value.spot(),
-                    &format!("the path {} must begin with one `/`", quoted(text)),
-                )
-                .help("the address before the path comes from the profile");
-        }
-        (*method, value.template(Moment::Before, reading))
-    });
+    let target = methods
+        .first()
+        .map(|(method, value)| (*method, path(*value, reading)));
     let content = fields.get("body").map(|value| body(value.node, reading));
     if let Some(value) = fields.get("body")
         && effect == Effect::Read
@@ -291,6 +281,19 @@ fn request(value: Value<'_>, reading: &mut Reading) -> (Option<Request>, Effect)
         })
     })();
     (request, effect)
+}
+
+/// The path of a request, which cannot lead to another host.
+fn path(value: Value<'_>, reading: &mut Reading) -> Option<Template> {
+    let text = value.node.as_text().unwrap_or("/");
+    if !text.starts_with('/') || text.starts_with("//") {
+        let message = format!("the path {} must begin with one `/`", quoted(text));
+        reading
+            .mistakes
+            .at(value.spot(), &message)
+            .help("the address before the path comes from the profile");
+    }
+    value.template(Moment::Before, reading)
 }
 
 fn choose(value: Value<'_>, reading: &mut Reading) -> Option<Choose> {
