@@ -458,6 +458,8 @@ pub struct Outcome {
     pub label: Slug,
     /// When it is the right one.
     pub when: Expression,
+    /// Whether the execution then counts as a success.
+    pub success: bool,
 }
 
 /// The longest an automated attempt takes where its step does not say.
