@@ -14,7 +14,9 @@ pub fn command_is_denied(argv: &[String], pattern: &str) -> bool {
         return false;
     };
     let name = program.rsplit('/').next().unwrap_or(program);
-    let bare: Vec<&str> = std::iter::once(name).chain(rest.iter().map(String::as_str)).collect();
+    let bare: Vec<&str> = std::iter::once(name)
+        .chain(rest.iter().map(String::as_str))
+        .collect();
     prefix_matches(&bare, &words)
 }
 
@@ -31,8 +33,12 @@ pub fn request_is_denied(method: &str, path: &str, pattern: &str) -> bool {
 fn prefix_matches(argv: &[&str], pattern: &[&str]) -> bool {
     match (pattern, argv) {
         ([], _) => true,
-        (["...", rest @ ..], _) => (0..=argv.len()).any(|skipped| prefix_matches(&argv[skipped..], rest)),
-        ([word, rest @ ..], [first, others @ ..]) => glob_matches(first, word) && prefix_matches(others, rest),
+        (["...", rest @ ..], _) => {
+            (0..=argv.len()).any(|skipped| prefix_matches(&argv[skipped..], rest))
+        }
+        ([word, rest @ ..], [first, others @ ..]) => {
+            glob_matches(first, word) && prefix_matches(others, rest)
+        }
         (_, []) => false,
     }
 }
@@ -70,15 +76,35 @@ mod tests {
             ("git push ... main", "git push --force origin main", true),
             ("git push ... *main", "git push heroku HEAD:main", true),
             ("git push ...", "git log main", false),
-            ("kubectl rollout restart ...", "/usr/local/bin/kubectl rollout restart deploy/x", true),
-            ("kubectl rollout restart ...", "kubectl rollout undo deploy/x --to-revision=41", false),
-            ("kubectl ... rollout restart", "kubectl -n shop rollout restart deploy/x", true),
+            (
+                "kubectl rollout restart ...",
+                "/usr/local/bin/kubectl rollout restart deploy/x",
+                true,
+            ),
+            (
+                "kubectl rollout restart ...",
+                "kubectl rollout undo deploy/x --to-revision=41",
+                false,
+            ),
+            (
+                "kubectl ... rollout restart",
+                "kubectl -n shop rollout restart deploy/x",
+                true,
+            ),
             ("docker build ...", "docker pull app", false),
             ("docker build", "docker build -t app .", true),
-            ("ansible-playbook ... --start-at-task *", "ansible-playbook site.yml --start-at-task deploy", true),
+            (
+                "ansible-playbook ... --start-at-task *",
+                "ansible-playbook site.yml --start-at-task deploy",
+                true,
+            ),
         ];
         for (pattern, line, denied) in table {
-            assert_eq!(command_is_denied(&argv(line), pattern), denied, "{pattern} / {line}");
+            assert_eq!(
+                command_is_denied(&argv(line), pattern),
+                denied,
+                "{pattern} / {line}"
+            );
         }
         assert!(!command_is_denied(&[], "git"));
     }
@@ -86,14 +112,28 @@ mod tests {
     #[test]
     fn a_request_pattern_looks_at_method_and_path() {
         let table = [
-            ("PUT /edges/*/routes*", "PUT", "/edges/fra1/routes/web?x=1", true),
-            ("PUT /edges/*/routes*", "GET", "/edges/fra1/routes/web", false),
+            (
+                "PUT /edges/*/routes*",
+                "PUT",
+                "/edges/fra1/routes/web?x=1",
+                true,
+            ),
+            (
+                "PUT /edges/*/routes*",
+                "GET",
+                "/edges/fra1/routes/web",
+                false,
+            ),
             ("* /edges/*", "delete", "/edges/fra1", true),
             ("PUT /edges/*", "PUT", "/operations", false),
             ("PUT", "PUT", "/operations", false),
         ];
         for (pattern, method, path, denied) in table {
-            assert_eq!(request_is_denied(method, path, pattern), denied, "{pattern} / {method} {path}");
+            assert_eq!(
+                request_is_denied(method, path, pattern),
+                denied,
+                "{pattern} / {method} {path}"
+            );
         }
     }
 }

@@ -26,7 +26,7 @@ pub struct CameBack {
     pub status: Option<i64>,
     /// Standard output, where it is text and short enough.
     pub stdout: Option<String>,
-    /// The JSON body, or the document that the run history answered with.
+    /// The JSON body, the JSON that a command printed, or the document that the run history answered with.
     pub body: Option<Json>,
 }
 
@@ -51,9 +51,21 @@ pub fn extract(
     }
     if let Some(stdout) = &came_back.stdout {
         scope.set("stdout", Value::Text(stdout.clone()));
+        scope.set(
+            "lines",
+            Value::List(
+                stdout
+                    .lines()
+                    .map(|line| Value::Text(line.into()))
+                    .collect(),
+            ),
+        );
     }
     if let Some(body) = came_back.body.clone() {
-        scope.set("body", Value::try_from(body).map_err(|why| format!("the body cannot be read: {why}"))?);
+        scope.set(
+            "body",
+            Value::try_from(body).map_err(|why| format!("the body cannot be read: {why}"))?,
+        );
     }
     let mut facts = BTreeMap::new();
     for spec in &step.facts {
@@ -71,7 +83,10 @@ pub fn extract(
 #[must_use]
 pub fn is_derived(step: &Step) -> bool {
     let by_hand = step.action == Action::ByHand && step.effect == Effect::Read;
-    by_hand && !step.facts.is_empty() && step.evidence.is_empty() && step.facts.iter().all(|f| f.from.is_some())
+    by_hand
+        && !step.facts.is_empty()
+        && step.evidence.is_empty()
+        && step.facts.iter().all(|f| f.from.is_some())
 }
 
 /// Derives the facts of a step in which nobody is asked.
@@ -80,7 +95,10 @@ pub fn is_derived(step: &Step) -> bool {
 /// For people: which fact does not follow, and why.
 pub fn derive(plan: &Plan, state: &State, step: &Step, now: Timestamp) -> Result<Answer, String> {
     let derived = derived(plan, state, step, &BTreeMap::new(), now)?;
-    Ok(Answer::Facts(Found { derived, ..Found::default() }))
+    Ok(Answer::Facts(Found {
+        derived,
+        ..Found::default()
+    }))
 }
 
 /// The facts of a step that follow from others, `typed` ones of the same step included, with where they come from: a
@@ -93,8 +111,11 @@ pub(super) fn derived(
     now: Timestamp,
 ) -> Result<BTreeMap<Field, (Json, Origin)>, String> {
     let mut scope = scope(plan, state, now);
-    let mut origins: BTreeMap<String, Origin> =
-        state.facts.iter().map(|(id, fact)| (format!("facts.{id}"), fact.origin)).collect();
+    let mut origins: BTreeMap<String, Origin> = state
+        .facts
+        .iter()
+        .map(|(id, fact)| (format!("facts.{id}"), fact.origin))
+        .collect();
     for spec in step.facts.iter().filter(|s| s.from.is_none()) {
         if let Some(value) = typed.get(&spec.id).and_then(|v| spec.kind.value(v)) {
             scope.set_in("facts", spec.id.as_str(), value);
@@ -106,10 +127,18 @@ pub(super) fn derived(
         let Some(from) = &spec.from else { continue };
         let value = evaluate(spec, from, &scope)?;
         let attested = from.references().iter().any(|reference| {
-            let about = |fact: &String| reference.path == *fact || reference.path.starts_with(&format!("{fact}."));
-            origins.iter().any(|(fact, origin)| *origin == Origin::Attested && about(fact))
+            let about = |fact: &String| {
+                reference.path == *fact || reference.path.starts_with(&format!("{fact}."))
+            };
+            origins
+                .iter()
+                .any(|(fact, origin)| *origin == Origin::Attested && about(fact))
         });
-        let origin = if attested { Origin::Attested } else { Origin::Measured };
+        let origin = if attested {
+            Origin::Attested
+        } else {
+            Origin::Measured
+        };
         if let Some(known) = spec.kind.value(&value) {
             scope.set_in("facts", spec.id.as_str(), known);
         }
@@ -120,13 +149,23 @@ pub(super) fn derived(
 }
 
 fn evaluate(spec: &FactSpec, from: &Expression, scope: &Scope) -> Result<Json, String> {
-    let value = from.value(scope).map_err(|why| format!("fact `{}`: {why}", spec.id))?;
-    accept(spec, &value.to_json()).map_err(|why| format!("fact `{}`: `{}` {why}", spec.id, value.to_json()))
+    let value = from
+        .value(scope)
+        .map_err(|why| format!("fact `{}`: {why}", spec.id))?;
+    accept(spec, &value.to_json())
+        .map_err(|why| format!("fact `{}`: `{}` {why}", spec.id, value.to_json()))
 }
 
 /// The value in its normal form, where the fact may have it.
 pub(super) fn accept(spec: &FactSpec, value: &Json) -> Result<Json, Mismatch> {
     let value = spec.kind.accept(value)?;
-    let listed = spec.one_of.is_empty() || value.as_str().is_some_and(|v| spec.one_of.iter().any(|one| one == v));
-    if listed { Ok(value) } else { Err(Mismatch(format!("one of {}", spec.one_of.join(", ")))) }
+    let listed = spec.one_of.is_empty()
+        || value
+            .as_str()
+            .is_some_and(|v| spec.one_of.iter().any(|one| one == v));
+    if listed {
+        Ok(value)
+    } else {
+        Err(Mismatch(format!("one of {}", spec.one_of.join(", "))))
+    }
 }

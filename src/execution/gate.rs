@@ -9,9 +9,7 @@ use crate::ids::Slug;
 use crate::runbook::model::{CheckSet, Effect, Guard, Severity, Step};
 
 use super::deny::{command_is_denied, request_is_denied};
-use super::event::{
-    CheckResult, Clearance, Ground, GuardVerdict, Holds, SeverityName, Work,
-};
+use super::event::{CheckResult, Clearance, Ground, GuardVerdict, Holds, SeverityName, Work};
 use super::plan::Plan;
 use super::scope::scope;
 use super::state::State;
@@ -50,7 +48,11 @@ pub fn clear(
     now: Timestamp,
 ) -> Result<Clearance, Vec<Ground>> {
     let mut grounds = preflight_grounds(plan, state, now);
-    let (guards, refused) = judge_guards(plan.guards_before(step), &scope(plan, state, now), Demand::Before);
+    let (guards, refused) = judge_guards(
+        plan.guards_before(step),
+        &scope(plan, state, now),
+        Demand::Before,
+    );
     grounds.extend(refused.into_iter().map(Ground::Guard));
     grounds.extend(denials(plan, work));
     grounds.extend(unconfirmed(state, step));
@@ -58,7 +60,12 @@ pub fn clear(
     match freeze_held(state, reading) {
         Err(ground) => grounds.push(ground),
         Ok((freeze, fence)) if grounds.is_empty() => {
-            return Ok(Clearance { freeze, fence, read_at: now, guards });
+            return Ok(Clearance {
+                freeze,
+                fence,
+                read_at: now,
+                guards,
+            });
         }
         Ok(_) => {}
     }
@@ -67,10 +74,24 @@ pub fn clear(
 
 /// The grounds against a read, or against deciding: guards that name the step, and deny patterns.
 #[must_use]
-pub fn grounds_before(plan: &Plan, state: &State, step: &Step, work: Option<&Work>, now: Timestamp) -> Vec<Ground> {
-    let (_, refused) = judge_guards(plan.guards_before(step), &scope(plan, state, now), Demand::Before);
+pub fn grounds_before(
+    plan: &Plan,
+    state: &State,
+    step: &Step,
+    work: Option<&Work>,
+    now: Timestamp,
+) -> Vec<Ground> {
+    let (_, refused) = judge_guards(
+        plan.guards_before(step),
+        &scope(plan, state, now),
+        Demand::Before,
+    );
     let denied = work.into_iter().flat_map(|work| denials(plan, work));
-    refused.into_iter().map(Ground::Guard).chain(denied).collect()
+    refused
+        .into_iter()
+        .map(Ground::Guard)
+        .chain(denied)
+        .collect()
 }
 
 /// Which of a guard's two demands is judged.
@@ -96,10 +117,18 @@ pub fn judge_guards<'a>(
         };
         if let Some(expression) = expression {
             let (holds, observed) = measure(expression, scope);
-            all.push(GuardVerdict { id: guard.id.clone(), holds, observed });
+            all.push(GuardVerdict {
+                id: guard.id.clone(),
+                holds,
+                observed,
+            });
         }
     }
-    let refused = all.iter().filter(|v| v.holds != Holds::Yes).cloned().collect();
+    let refused = all
+        .iter()
+        .filter(|v| v.holds != Holds::Yes)
+        .cloned()
+        .collect();
     (all, refused)
 }
 
@@ -121,7 +150,12 @@ pub fn judge_checks(plan: &Plan, state: &State, set: CheckSet, now: Timestamp) -
     let scope = scope(plan, state, now);
     let judged = plan.checks(set).iter().map(|check| {
         let (holds, observed) = measure(&check.expect, &scope);
-        CheckResult { id: check.id.clone(), severity: check.severity.into(), holds, observed }
+        CheckResult {
+            id: check.id.clone(),
+            severity: check.severity.into(),
+            holds,
+            observed,
+        }
     });
     judged.collect()
 }
@@ -144,24 +178,35 @@ pub fn observation(result: &CheckResult) -> Digest {
 }
 
 fn is_acknowledged(state: &State, result: &CheckResult) -> bool {
-    state.acknowledged.get(&result.id).is_some_and(|ack| ack.observed == observation(result))
+    state
+        .acknowledged
+        .get(&result.id)
+        .is_some_and(|ack| ack.observed == observation(result))
 }
 
 /// Whether the preflight must be judged again before the next change.
 #[must_use]
 pub fn preflight_is_stale(state: &State, now: Timestamp) -> bool {
-    state.preflight_at.is_none_or(|at| now.since(at) > PREFLIGHT_HOLDS || now < at)
+    state
+        .preflight_at
+        .is_none_or(|at| now.since(at) > PREFLIGHT_HOLDS || now < at)
 }
 
 fn preflight_grounds(plan: &Plan, state: &State, now: Timestamp) -> Vec<Ground> {
     if preflight_is_stale(state, now) {
         return vec![Ground::PreflightStale];
     }
-    let results: Option<Vec<CheckResult>> =
-        plan.checks(CheckSet::Preflight).iter().map(|c| state.checks.get(&c.id).cloned()).collect();
+    let results: Option<Vec<CheckResult>> = plan
+        .checks(CheckSet::Preflight)
+        .iter()
+        .map(|c| state.checks.get(&c.id).cloned())
+        .collect();
     match results {
         None => vec![Ground::PreflightStale],
-        Some(results) => standing_in_the_way(state, &results).into_iter().map(Ground::Check).collect(),
+        Some(results) => standing_in_the_way(state, &results)
+            .into_iter()
+            .map(Ground::Check)
+            .collect(),
     }
 }
 
@@ -169,13 +214,17 @@ fn freeze_held(state: &State, reading: &FreezeReading) -> Result<(String, u64), 
     let held = state.freeze.as_ref().map(|f| (f.id.clone(), f.fence));
     match reading {
         FreezeReading::Unreadable { why } => Err(Ground::FreezeUnknown { why: why.clone() }),
-        FreezeReading::Read { others, .. } if !others.is_empty() => {
-            Err(Ground::FreezeLost { found: format!("also frozen by others: {}", others.join("; ")) })
-        }
+        FreezeReading::Read { others, .. } if !others.is_empty() => Err(Ground::FreezeLost {
+            found: format!("also frozen by others: {}", others.join("; ")),
+        }),
         FreezeReading::Read { ours, .. } => match (ours, held) {
             (Some(ours), Some(held)) if *ours == held => Ok(held),
-            (Some((id, fence)), _) => Err(Ground::FreezeLost { found: format!("freeze {id} with fence {fence}") }),
-            (None, _) => Err(Ground::FreezeLost { found: "no active freeze of this execution".into() }),
+            (Some((id, fence)), _) => Err(Ground::FreezeLost {
+                found: format!("freeze {id} with fence {fence}"),
+            }),
+            (None, _) => Err(Ground::FreezeLost {
+                found: "no active freeze of this execution".into(),
+            }),
         },
     }
 }
@@ -187,7 +236,9 @@ pub fn denials(plan: &Plan, work: &Work) -> Vec<Ground> {
     for guard in &plan.runbook().guards {
         let (patterns, what): (&[String], String) = match work {
             Work::Command { argv, .. } => (&guard.deny.commands, argv.join(" ")),
-            Work::Request { method, path, .. } => (&guard.deny.requests, format!("{method} {path}")),
+            Work::Request { method, path, .. } => {
+                (&guard.deny.requests, format!("{method} {path}"))
+            }
             Work::ByHand | Work::History(_) => continue,
         };
         let matches = |pattern: &&String| match work {
@@ -196,7 +247,11 @@ pub fn denials(plan: &Plan, work: &Work) -> Vec<Ground> {
             Work::ByHand | Work::History(_) => false,
         };
         if let Some(pattern) = patterns.iter().find(matches) {
-            grounds.push(Ground::Denied { guard: guard.id.clone(), pattern: pattern.clone(), what });
+            grounds.push(Ground::Denied {
+                guard: guard.id.clone(),
+                pattern: pattern.clone(),
+                what,
+            });
         }
     }
     grounds
@@ -204,14 +259,18 @@ pub fn denials(plan: &Plan, work: &Work) -> Vec<Ground> {
 
 fn unconfirmed(state: &State, step: &Step) -> Option<Ground> {
     let missing = step.confirm.is_some() && !state.step(&step.id).confirmed;
-    missing.then(|| Ground::NotApproved { why: "the name of the thing was not typed".into() })
+    missing.then(|| Ground::NotApproved {
+        why: "the name of the thing was not typed".into(),
+    })
 }
 
 fn unapproved(state: &State, step: &Step, work: &Work, now: Timestamp) -> Option<Ground> {
     step.approve.as_ref()?;
     let why = match state.step(&step.id).approval {
         None => "nobody approved it",
-        Some(approval) if approval.subject != subject(state, step, work) => "what was approved is not what it is now",
+        Some(approval) if approval.subject != subject(state, step, work) => {
+            "what was approved is not what it is now"
+        }
         Some(approval) if approval.expires_at <= now => "the approval has expired",
         Some(_) => return None,
     };

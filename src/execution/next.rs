@@ -56,19 +56,34 @@ pub fn next(plan: &Plan, state: &State, now: Timestamp) -> Next {
     }
     match plan.position(state) {
         None => Next::Record(close(plan, state, now)),
-        Some((_, step)) => Course { plan, state, step, at: state.step(&step.id), now }.next(),
+        Some((_, step)) => Course {
+            plan,
+            state,
+            step,
+            at: state.step(&step.id),
+            now,
+        }
+        .next(),
     }
 }
 
 fn close(plan: &Plan, state: &State, now: Timestamp) -> Event {
     let scope = scope(plan, state, now);
     let mut outcomes = plan.runbook().outcomes.iter();
-    let label = outcomes.find(|o| o.when.truth(&scope) == Truth::True).or(plan.runbook().outcomes.last());
+    let label = outcomes
+        .find(|o| o.when.truth(&scope) == Truth::True)
+        .or(plan.runbook().outcomes.last());
     let entries = state.events + 1;
     match label {
-        Some(o) => Event::Closed { outcome: o.label.clone(), success: o.success, entries },
+        Some(o) => Event::Closed {
+            outcome: o.label.clone(),
+            success: o.success,
+            entries,
+        },
         // A runbook without outcomes cannot be built; aborting is the answer that claims nothing.
-        None => Event::Aborted { reason: "the runbook names no outcome".into() },
+        None => Event::Aborted {
+            reason: "the runbook names no outcome".into(),
+        },
     }
 }
 
@@ -84,7 +99,9 @@ struct Course<'a> {
 impl<'a> Course<'a> {
     fn next(&self) -> Next {
         if let Some(open) = &self.at.open {
-            return self.ask(Asked::ByHand { work_of: open.work_of.clone() });
+            return self.ask(Asked::ByHand {
+                work_of: open.work_of.clone(),
+            });
         }
         if let Some(doubt) = &self.at.doubt {
             return self.settle(doubt);
@@ -92,7 +109,11 @@ impl<'a> Course<'a> {
         if let Some(failure) = &self.at.failure {
             return self.after_failure(failure);
         }
-        if self.at.performed { self.judge() } else { self.begin() }
+        if self.at.performed {
+            self.judge()
+        } else {
+            self.begin()
+        }
     }
 
     fn begin(&self) -> Next {
@@ -102,7 +123,10 @@ impl<'a> Course<'a> {
                 Holds::Yes => {}
                 Holds::No => {
                     let because = format!("{} ({observed})", when.source());
-                    return Next::Record(Event::NotApplicable { step: self.step.id.clone(), because });
+                    return Next::Record(Event::NotApplicable {
+                        step: self.step.id.clone(),
+                        because,
+                    });
                 }
                 Holds::Unknown => return self.unknown("whether the step applies", observed),
             }
@@ -114,7 +138,7 @@ impl<'a> Course<'a> {
             Action::Choose(choose) => self.choose(choose),
             Action::Wait(wait) => self.wait(wait),
             Action::Repeat(steps) => self.repeat(steps),
-            Action::Checks(set) => self.check(*set).unwrap_or_else(|| self.verdict(StepVerdict::Passed)),
+            Action::Checks(set) => self.check(*set).unwrap_or_else(|| self.judge()),
         }
     }
 
@@ -137,7 +161,8 @@ impl<'a> Course<'a> {
         if !grounds.is_empty() {
             return self.refuse(grounds);
         }
-        self.consent(&work).unwrap_or_else(|| self.perform_own(work))
+        self.consent(&work)
+            .unwrap_or_else(|| self.perform_own(work))
     }
 
     /// The typed name and the approval, where the step wants them and does not have them yet.
@@ -145,7 +170,10 @@ impl<'a> Course<'a> {
         let scope = scope(self.plan, self.state, self.now);
         if let Some(confirm) = self.step.confirm.as_ref().filter(|_| !self.at.confirmed) {
             return Some(match confirm.text(&scope) {
-                Ok(expected) => self.ask(Asked::Confirm { expected, work: work.clone() }),
+                Ok(expected) => self.ask(Asked::Confirm {
+                    expected,
+                    work: work.clone(),
+                }),
                 Err(why) => self.unknown("the name to confirm", why.to_string()),
             });
         }
@@ -156,7 +184,11 @@ impl<'a> Course<'a> {
             return None;
         }
         Some(match approve.by.principal(&scope) {
-            Ok(by) => self.ask(Asked::Approve { by, work: work.clone(), subject }),
+            Ok(by) => self.ask(Asked::Approve {
+                by,
+                work: work.clone(),
+                subject,
+            }),
             Err(why) => self.unknown("who has to approve", why),
         })
     }
@@ -179,10 +211,15 @@ impl<'a> Course<'a> {
             return stop;
         }
         if !is_derived(self.step) {
-            return self.ask(Asked::ByHand { work_of: self.step.id.clone() });
+            return self.ask(Asked::ByHand {
+                work_of: self.step.id.clone(),
+            });
         }
         match derive(self.plan, self.state, self.step, self.now) {
-            Ok(answer) => Next::Record(Event::Answered { step: self.step.id.clone(), answer }),
+            Ok(answer) => Next::Record(Event::Answered {
+                step: self.step.id.clone(),
+                answer,
+            }),
             Err(why) => self.unknown("what follows from the facts", why),
         }
     }
@@ -200,7 +237,11 @@ impl<'a> Course<'a> {
         if offered.is_empty() {
             return self.refuse(vec![Ground::NoOption { withheld }]);
         }
-        self.ask(Asked::Choose { owner, offered, withheld })
+        self.ask(Asked::Choose {
+            owner,
+            offered,
+            withheld,
+        })
     }
 
     fn wait(&self, wait: &Wait) -> Next {
@@ -216,21 +257,34 @@ impl<'a> Course<'a> {
             (Ok(sustain), Ok(every)) => (sustain.unwrap_or(Span::from_secs(0)), every),
             (Err(why), _) | (_, Err(why)) => return self.unknown("how long to wait", why),
         };
-        if waiting.held_since.is_some_and(|since| waiting.looked.since(since) >= sustain) {
-            return self.verdict(StepVerdict::Passed);
+        if waiting
+            .held_since
+            .is_some_and(|since| waiting.looked.since(since) >= sustain)
+        {
+            return self.judge();
         }
         if let Some(breach) = &wait.fail_when
             && let (Holds::Yes, observed) = gate::measure(breach, &scope)
         {
-            return self.verdict(StepVerdict::Failed { why: format!("{} ({observed})", breach.source()) });
+            return self.verdict(StepVerdict::Failed {
+                why: format!("{} ({observed})", breach.source()),
+            });
         }
         if waiting.looked.since(waiting.began) >= self.step.timeout {
             let (_, observed) = gate::measure(&wait.until, &scope);
-            let why = format!("waited {} for {} ({observed})", self.step.timeout.rounded(), wait.until.source());
+            let why = format!(
+                "waited {} for {} ({observed})",
+                self.step.timeout.rounded(),
+                wait.until.source()
+            );
             return self.verdict(StepVerdict::Failed { why });
         }
         let due = waiting.looked.plus(every);
-        if self.now < due { Next::Sleep(due) } else { self.look(wait) }
+        if self.now < due {
+            Next::Sleep(due)
+        } else {
+            self.look(wait)
+        }
     }
 
     fn look(&self, wait: &Wait) -> Next {
@@ -238,7 +292,11 @@ impl<'a> Course<'a> {
             return next;
         }
         let (holds, observed) = gate::measure(&wait.until, &scope(self.plan, self.state, self.now));
-        Next::Record(Event::WaitLooked { step: self.step.id.clone(), holds, observed })
+        Next::Record(Event::WaitLooked {
+            step: self.step.id.clone(),
+            holds,
+            observed,
+        })
     }
 
     fn repeat(&self, steps: &'a [Slug]) -> Next {
@@ -271,16 +329,25 @@ impl<'a> Course<'a> {
         let readings = self.plan.check_readings(set);
         self.readings(&readings).unwrap_or_else(|| {
             let results = gate::judge_checks(self.plan, self.state, set, self.now);
-            Next::Record(Event::ChecksJudged { step: self.step.id.clone(), set: set.into(), results })
+            Next::Record(Event::ChecksJudged {
+                step: self.step.id.clone(),
+                set: set.into(),
+                results,
+            })
         })
     }
 
     fn refuse_checks(&self, set: CheckSet) -> Option<Next> {
-        let results: Vec<_> =
-            self.plan.checks(set).iter().filter_map(|c| self.state.checks.get(&c.id).cloned()).collect();
+        let results: Vec<_> = self
+            .plan
+            .checks(set)
+            .iter()
+            .filter_map(|c| self.state.checks.get(&c.id).cloned())
+            .collect();
         let in_the_way = gate::standing_in_the_way(self.state, &results);
-        let (blocks, warnings): (Vec<_>, Vec<_>) =
-            in_the_way.into_iter().partition(|r| r.severity == super::event::SeverityName::Block);
+        let (blocks, warnings): (Vec<_>, Vec<_>) = in_the_way
+            .into_iter()
+            .partition(|r| r.severity == super::event::SeverityName::Block);
         if !blocks.is_empty() {
             return Some(self.refuse(blocks.into_iter().map(Ground::Check).collect()));
         }
@@ -300,11 +367,18 @@ impl<'a> Course<'a> {
 
     /// The first of these readings that is not fresh; none when all are.
     fn readings(&self, ids: &[&Slug]) -> Option<Next> {
-        let fresh = |id: &Slug| self.at.readings.get(id).is_some_and(|r| r.event > self.at.mark);
+        let fresh = |id: &Slug| {
+            self.at
+                .readings
+                .get(id)
+                .is_some_and(|r| r.event > self.at.mark)
+        };
         let id = *ids.iter().find(|id| !fresh(id))?;
         let step = self.plan.step(id)?;
         if !step.is_automated() {
-            return Some(self.ask(Asked::ByHand { work_of: id.clone() }));
+            return Some(self.ask(Asked::ByHand {
+                work_of: id.clone(),
+            }));
         }
         let attempt = self.at.readings.get(id).map_or(0, |r| r.count) + 1;
         Some(match render(self.plan, self.state, step, self.now) {
@@ -312,7 +386,13 @@ impl<'a> Course<'a> {
             Ok(work) => match gate::denials(self.plan, &work) {
                 denied if denied.is_empty() => {
                     let step = self.step.id.clone();
-                    Next::Perform(Performance { step, work_of: id.clone(), attempt, work, change: false })
+                    Next::Perform(Performance {
+                        step,
+                        work_of: id.clone(),
+                        attempt,
+                        work,
+                        change: false,
+                    })
                 }
                 denied => self.refuse(denied),
             },
@@ -322,7 +402,13 @@ impl<'a> Course<'a> {
     fn perform_own(&self, work: Work) -> Next {
         let (step, work_of) = (self.step.id.clone(), self.step.id.clone());
         let change = gate::needs_clearance(self.step);
-        Next::Perform(Performance { step, work_of, attempt: self.at.attempts + 1, work, change })
+        Next::Perform(Performance {
+            step,
+            work_of,
+            attempt: self.at.attempts + 1,
+            work,
+            change,
+        })
     }
 
     fn judge(&self) -> Next {
@@ -330,24 +416,33 @@ impl<'a> Course<'a> {
         if gate::needs_clearance(self.step) {
             reads.extend(self.step.verify.iter().flat_map(|v| &v.read));
         }
-        self.readings(&distinct(reads.into_iter())).unwrap_or_else(|| {
-            self.judged()
-        })
+        self.readings(&distinct(reads.into_iter()))
+            .unwrap_or_else(|| self.judged())
     }
 
     fn judged(&self) -> Next {
         let (guards, verdict) = self.afterwards();
-        Next::Record(Event::StepJudged { step: self.step.id.clone(), verdict, guards })
+        Next::Record(Event::StepJudged {
+            step: self.step.id.clone(),
+            verdict,
+            guards,
+        })
     }
 
     fn afterwards(&self) -> (Vec<super::event::GuardVerdict>, StepVerdict) {
         let scope = scope(self.plan, self.state, self.now);
-        let (guards, broken) = gate::judge_guards(self.plan.guards_after(self.step), &scope, Demand::After);
+        let (guards, broken) =
+            gate::judge_guards(self.plan.guards_after(self.step), &scope, Demand::After);
         if !broken.is_empty() {
             let ids = broken.into_iter().map(|v| v.id).collect();
             return (guards, StepVerdict::Violated { guards: ids });
         }
-        let verify = self.step.verify.as_ref().filter(|_| gate::needs_clearance(self.step)).map(|v| &v.expect);
+        let verify = self
+            .step
+            .verify
+            .as_ref()
+            .filter(|_| gate::needs_clearance(self.step))
+            .map(|v| &v.expect);
         for expected in verify.into_iter().chain(&self.step.expect) {
             let (holds, observed) = gate::measure(expected, &scope);
             if holds != Holds::Yes {
@@ -359,35 +454,60 @@ impl<'a> Course<'a> {
     }
 
     fn settle(&self, doubt: &Doubt) -> Next {
-        let ask = || self.ask(Asked::InDoubt { doubt: doubt.clone() });
-        let Some(verify) = self.step.verify.as_ref().filter(|_| doubt.unsettled.is_none()) else {
+        let ask = || {
+            self.ask(Asked::InDoubt {
+                doubt: doubt.clone(),
+            })
+        };
+        let Some(verify) = self
+            .step
+            .verify
+            .as_ref()
+            .filter(|_| doubt.unsettled.is_none())
+        else {
             return ask();
         };
-        self.readings(&verify.read.iter().collect::<Vec<_>>()).unwrap_or_else(|| {
-            let (holds, observed) = gate::measure(&verify.expect, &scope(self.plan, self.state, self.now));
-            self.verdict(match holds {
-                Holds::Yes => StepVerdict::TookEffect { observed },
-                Holds::No => StepVerdict::NoEffect { observed },
-                Holds::Unknown => StepVerdict::StillInDoubt { why: observed },
+        self.readings(&verify.read.iter().collect::<Vec<_>>())
+            .unwrap_or_else(|| {
+                let (holds, observed) =
+                    gate::measure(&verify.expect, &scope(self.plan, self.state, self.now));
+                self.verdict(match holds {
+                    Holds::Yes => StepVerdict::TookEffect { observed },
+                    Holds::No => StepVerdict::NoEffect { observed },
+                    Holds::Unknown => StepVerdict::StillInDoubt { why: observed },
+                })
             })
-        })
     }
 
     fn after_failure(&self, failure: &Failure) -> Next {
-        let again = matches!(failure, Failure::Attempt { .. }) && self.at.tries > 0 && self.at.tries < self.step.attempts;
+        let again = matches!(failure, Failure::Attempt { .. })
+            && self.at.tries > 0
+            && self.at.tries < self.step.attempts;
         if again {
             let pause = Span::from_secs(1 << self.at.tries.min(5).saturating_sub(1));
             let due = self.at.finished_at.map_or(self.now, |at| at.plus(pause));
-            return if self.now < due { Next::Sleep(due) } else { self.begin() };
+            return if self.now < due {
+                Next::Sleep(due)
+            } else {
+                self.begin()
+            };
         }
-        self.ask(Asked::Failed { failure: failure.clone(), ways: self.ways(failure) })
+        self.ask(Asked::Failed {
+            failure: failure.clone(),
+            ways: self.ways(failure),
+        })
     }
 
     fn ways(&self, failure: &Failure) -> Vec<Way> {
-        let by_hand = matches!(self.step.action, Action::ByHand | Action::Command(_) | Action::Request(_));
+        let by_hand = matches!(
+            self.step.action,
+            Action::ByHand | Action::Command(_) | Action::Request(_)
+        );
         let mut ways = match failure {
             Failure::Attempt { .. } if by_hand => vec![Way::Retry, Way::DoneByHand],
-            Failure::Attempt { .. } | Failure::Refused { .. } | Failure::Rejected { .. } => vec![Way::Retry],
+            Failure::Attempt { .. } | Failure::Refused { .. } | Failure::Rejected { .. } => {
+                vec![Way::Retry]
+            }
             Failure::Judged { .. } if self.at.performed => vec![Way::LookAgain, Way::Retry],
             Failure::Judged { .. } => vec![Way::Retry],
             Failure::Violated { .. } => vec![Way::LookAgain],
@@ -397,7 +517,10 @@ impl<'a> Course<'a> {
             ways.push(Way::Skip);
         }
         if let Some(earlier) = &self.step.on_failure
-            && self.reopened(earlier).iter().all(|id| *id == self.step.id || !self.state.step(id).changed)
+            && self
+                .reopened(earlier)
+                .iter()
+                .all(|id| *id == self.step.id || !self.state.step(id).changed)
         {
             ways.push(Way::BackTo(earlier.clone()));
         }
@@ -410,25 +533,41 @@ impl<'a> Course<'a> {
     }
 
     fn ask(&self, asked: Asked) -> Next {
-        Next::Ask(Question { step: self.step.id.clone(), asked })
+        Next::Ask(Question {
+            step: self.step.id.clone(),
+            asked,
+        })
     }
 
     fn verdict(&self, verdict: StepVerdict) -> Next {
-        Next::Record(Event::StepJudged { step: self.step.id.clone(), verdict, guards: Vec::new() })
+        Next::Record(Event::StepJudged {
+            step: self.step.id.clone(),
+            verdict,
+            guards: Vec::new(),
+        })
     }
 
     fn refuse(&self, grounds: Vec<Ground>) -> Next {
-        Next::Record(Event::Refused { step: self.step.id.clone(), grounds })
+        Next::Record(Event::Refused {
+            step: self.step.id.clone(),
+            grounds,
+        })
     }
 
     fn unknown(&self, what: &str, why: String) -> Next {
-        self.refuse(vec![Ground::Unknown { what: what.into(), why }])
+        self.refuse(vec![Ground::Unknown {
+            what: what.into(),
+            why,
+        }])
     }
 }
 
 impl Expression {
     /// The principal that the expression names.
-    pub(super) fn principal(&self, scope: &crate::expr::Scope) -> Result<crate::ids::Principal, String> {
+    pub(super) fn principal(
+        &self,
+        scope: &crate::expr::Scope,
+    ) -> Result<crate::ids::Principal, String> {
         let text = self.text(scope).map_err(|why| why.to_string())?;
         text.parse().map_err(|why| format!("`{text}` {why}"))
     }
@@ -436,7 +575,9 @@ impl Expression {
     /// The span of time that the expression gives.
     pub(super) fn span(&self, scope: &crate::expr::Scope) -> Result<Span, String> {
         let text = self.value(scope).map_err(|why| why.to_string())?.to_json();
-        let text = text.as_str().ok_or_else(|| format!("`{}` is not a duration", self.source()))?;
+        let text = text
+            .as_str()
+            .ok_or_else(|| format!("`{}` is not a duration", self.source()))?;
         text.parse().map_err(|why| format!("`{text}` is {why}"))
     }
 }

@@ -42,7 +42,9 @@ impl Plan {
     #[must_use]
     pub fn position(&self, state: &State) -> Option<(usize, &Step)> {
         let mut steps = self.runbook.steps.iter().enumerate();
-        steps.find(|(_, step)| !self.is_over(step, &state.step(&step.id))).map(|(i, step)| (i + 1, step))
+        steps
+            .find(|(_, step)| !self.is_over(step, &state.step(&step.id)))
+            .map(|(i, step)| (i + 1, step))
     }
 
     /// Whether nothing is left to do in the step.
@@ -61,17 +63,26 @@ impl Plan {
 
     /// The guards that demand something before the step.
     pub fn guards_before<'a>(&'a self, step: &'a Step) -> impl Iterator<Item = &'a Guard> {
-        self.runbook.guards.iter().filter(|g| g.require.is_some() && concerns(g, step))
+        self.runbook
+            .guards
+            .iter()
+            .filter(|g| g.require.is_some() && concerns(&g.before, step))
     }
 
     /// The guards that demand something after the step.
     pub fn guards_after<'a>(&'a self, step: &'a Step) -> impl Iterator<Item = &'a Guard> {
-        self.runbook.guards.iter().filter(|g| g.ensure.is_some() && concerns(g, step))
+        self.runbook
+            .guards
+            .iter()
+            .filter(|g| g.ensure.is_some() && concerns(after(g), step))
     }
 
     /// The do-nots that an operator at this step should have before their eyes.
     pub fn do_nots<'a>(&'a self, step: &'a Step) -> impl Iterator<Item = &'a Guard> {
-        self.runbook.guards.iter().filter(|g| concerns(g, step))
+        self.runbook
+            .guards
+            .iter()
+            .filter(|g| concerns(&g.before, step) || concerns(after(g), step))
     }
 
     /// The checks of a set.
@@ -86,7 +97,11 @@ impl Plan {
     /// The steps that are read before a set of checks is judged: the run, then what the checks name, each once.
     #[must_use]
     pub fn check_readings(&self, set: CheckSet) -> Vec<&Slug> {
-        let run = self.runbook.steps.iter().filter(|s| s.action == Action::History(HistoryCall::ReadRun));
+        let run = self
+            .runbook
+            .steps
+            .iter()
+            .filter(|s| s.action == Action::History(HistoryCall::ReadRun));
         let named = self.checks(set).iter().flat_map(|c| &c.read);
         distinct(run.take(1).map(|s| &s.id).chain(named))
     }
@@ -103,10 +118,19 @@ pub(super) fn distinct<'a>(ids: impl Iterator<Item = &'a Slug>) -> Vec<&'a Slug>
     seen
 }
 
-fn concerns(guard: &Guard, step: &Step) -> bool {
-    match guard.before[..] {
-        [] => step.effect == Effect::Change,
-        _ => guard.before.contains(&step.id),
+fn after(guard: &Guard) -> &[Slug] {
+    if guard.after.is_empty() {
+        &guard.before
+    } else {
+        &guard.after
+    }
+}
+
+fn concerns(named: &[Slug], step: &Step) -> bool {
+    if named.is_empty() {
+        step.effect == Effect::Change
+    } else {
+        named.contains(&step.id)
     }
 }
 

@@ -16,7 +16,12 @@ use super::state::{State, StepEnd};
 pub fn scope(plan: &Plan, state: &State, now: Timestamp) -> Scope {
     let mut scope = Scope::new(now);
     for input in &plan.runbook().inputs {
-        if let Some(value) = state.opened.inputs.get(&input.id).and_then(|v| input.kind.value(v)) {
+        if let Some(value) = state
+            .opened
+            .inputs
+            .get(&input.id)
+            .and_then(|v| input.kind.value(v))
+        {
             scope.set_in("inputs", input.id.as_str(), value);
         }
     }
@@ -36,7 +41,11 @@ pub fn scope(plan: &Plan, state: &State, now: Timestamp) -> Scope {
         }
     }
     for (step, chosen) in &state.decisions {
-        scope.set_in("decisions", &step.in_expressions(), Value::Text(chosen.option.to_string()));
+        scope.set_in(
+            "decisions",
+            &step.in_expressions(),
+            Value::Text(chosen.option.to_string()),
+        );
     }
     if let Some(run) = state.run.clone().and_then(|run| Value::try_from(run).ok()) {
         scope.set("run", run);
@@ -60,7 +69,11 @@ fn about(plan: &Plan, state: &State) -> serde_json::Value {
         .filter(|(_, step)| matches!(step.ended, Some(StepEnd::Skipped { .. })))
         .map(|(id, _)| id.as_str())
         .collect();
-    let acknowledged: Vec<&str> = state.acknowledged.keys().map(crate::ids::Slug::as_str).collect();
+    let acknowledged: Vec<&str> = state
+        .acknowledged
+        .keys()
+        .map(crate::ids::Slug::as_str)
+        .collect();
     json!({
         "id": state.opened.id,
         "operator": state.operator.name,
@@ -82,7 +95,10 @@ pub fn missing(plan: &Plan, state: &State) -> Vec<Field> {
         plan.is_over(step, &at) && at.ended != Some(StepEnd::NotApplicable)
     });
     let wanted = over.flat_map(|step| &step.evidence).map(|e| &e.id);
-    wanted.filter(|id| !state.evidence.contains_key(*id)).cloned().collect()
+    wanted
+        .filter(|id| !state.evidence.contains_key(*id))
+        .cloned()
+        .collect()
 }
 
 /// The kind that the runbook gives a fact; the same wherever it is produced.

@@ -549,11 +549,7 @@ impl State {
                 (_, None) => step.performed = true,
             }
         } else {
-            let reading = Reading {
-                event: events,
-                failed: failed.clone(),
-            };
-            step.readings.insert(finished.work_of.clone(), reading);
+            step.read(&finished.work_of, events, failed.clone());
         }
         if let Some(learned) = &finished.learned {
             self.learn(learned);
@@ -641,13 +637,7 @@ impl State {
         match answer {
             Answer::Facts(found) => match &found.work_of {
                 Some(other) if other != id => {
-                    step.readings.insert(
-                        other.clone(),
-                        Reading {
-                            event: events,
-                            failed: None,
-                        },
-                    );
+                    step.read(other, events, None);
                     self.find(at, id, found);
                 }
                 _ if stuck => return illegal("the step failed or is in doubt"),
@@ -825,6 +815,13 @@ impl State {
 impl StepState {
     fn read(&mut self, step: &Slug, event: u64, failed: Option<String>) {
         let count = self.readings.get(step).map_or(0, |r| r.count) + 1;
-        self.readings.insert(step.clone(), Reading { event, count, failed });
+        self.readings.insert(
+            step.clone(),
+            Reading {
+                event,
+                count,
+                failed,
+            },
+        );
     }
 }

@@ -5,7 +5,9 @@ use serde_json::Value as Json;
 use crate::clock::Timestamp;
 use crate::digest::Digest;
 use crate::expr::{Scope, Template};
-use crate::runbook::model::{Action, Body, Command, FreezeScope, HistoryCall, Method, Request, Step};
+use crate::runbook::model::{
+    Action, Body, Command, FreezeScope, HistoryCall, Method, Request, Step,
+};
 
 use super::event::{HistoryWork, Work};
 use super::plan::Plan;
@@ -30,7 +32,11 @@ pub fn render(plan: &Plan, state: &State, step: &Step, now: Timestamp) -> Result
         Action::Command(command) => render_command(plan, command, &scope),
         Action::Request(request) => render_request(request, &scope),
         Action::History(call) => render_history(plan, state, step, call, &scope).map(Work::History),
-        Action::ByHand | Action::Choose(_) | Action::Wait(_) | Action::Repeat(_) | Action::Checks(_) => Ok(Work::ByHand),
+        Action::ByHand
+        | Action::Choose(_)
+        | Action::Wait(_)
+        | Action::Repeat(_)
+        | Action::Checks(_) => Ok(Work::ByHand),
     }
 }
 
@@ -38,13 +44,21 @@ pub fn render(plan: &Plan, state: &State, step: &Step, now: Timestamp) -> Result
 #[must_use]
 pub fn subject(state: &State, step: &Step, work: &Work) -> Digest {
     let fence = state.freeze.as_ref().map(|f| (f.id.as_str(), f.fence));
-    let whole = (state.runbook.digest, step.id.as_str(), work, &state.opened.target, fence);
+    let whole = (
+        state.runbook.digest,
+        step.id.as_str(),
+        work,
+        &state.opened.target,
+        fence,
+    );
     // Serializing plain data with text keys cannot fail.
     Digest::of(serde_json::to_vec(&whole).unwrap_or_default())
 }
 
 fn fill(template: &Template, scope: &Scope) -> Result<String, Unrendered> {
-    template.render(scope).map_err(|why| Unrendered { why: why.to_string() })
+    template.render(scope).map_err(|why| Unrendered {
+        why: why.to_string(),
+    })
 }
 
 fn render_command(plan: &Plan, command: &Command, scope: &Scope) -> Result<Work, Unrendered> {
@@ -55,8 +69,15 @@ fn render_command(plan: &Plan, command: &Command, scope: &Scope) -> Result<Work,
     let environment = command.environment.iter();
     Ok(Work::Command {
         argv,
-        environment: environment.map(|(k, v)| Ok((k.clone(), fill(v, scope)?))).collect::<Result<_, Unrendered>>()?,
-        secrets: plan.runbook().secrets.iter().map(|s| s.variable.clone()).collect(),
+        environment: environment
+            .map(|(k, v)| Ok((k.clone(), fill(v, scope)?)))
+            .collect::<Result<_, Unrendered>>()?,
+        secrets: plan
+            .runbook()
+            .secrets
+            .iter()
+            .map(|s| s.variable.clone())
+            .collect(),
     })
 }
 
@@ -65,8 +86,14 @@ fn render_request(request: &Request, scope: &Scope) -> Result<Work, Unrendered> 
     Ok(Work::Request {
         endpoint: request.endpoint.clone(),
         method: request.method.as_str().to_owned(),
-        path: path.map_err(|why| Unrendered { why: why.to_string() })?,
-        body: request.body.as_ref().map(|body| render_body(body, scope)).transpose()?,
+        path: path.map_err(|why| Unrendered {
+            why: why.to_string(),
+        })?,
+        body: request
+            .body
+            .as_ref()
+            .map(|body| render_body(body, scope))
+            .transpose()?,
     })
 }
 
@@ -75,7 +102,9 @@ fn percent_encoded(value: &str) -> String {
     let mut out = String::with_capacity(value.len());
     for byte in value.bytes() {
         match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => out.push(char::from(byte)),
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
+                out.push(char::from(byte))
+            }
             _ => out.push_str(&format!("%{byte:02X}")),
         }
     }
@@ -85,12 +114,20 @@ fn percent_encoded(value: &str) -> String {
 fn render_body(body: &Body, scope: &Scope) -> Result<Json, Unrendered> {
     Ok(match body {
         Body::Literal(value) => value.clone(),
-        Body::Text(template) => {
-            template.value(scope).map_err(|why| Unrendered { why: why.to_string() })?.to_json()
-        }
-        Body::List(items) => items.iter().map(|item| render_body(item, scope)).collect::<Result<_, _>>()?,
+        Body::Text(template) => template
+            .value(scope)
+            .map_err(|why| Unrendered {
+                why: why.to_string(),
+            })?
+            .to_json(),
+        Body::List(items) => items
+            .iter()
+            .map(|item| render_body(item, scope))
+            .collect::<Result<_, _>>()?,
         Body::Object(members) => {
-            let members = members.iter().map(|(k, v)| Ok((k.clone(), render_body(v, scope)?)));
+            let members = members
+                .iter()
+                .map(|(k, v)| Ok((k.clone(), render_body(v, scope)?)));
             Json::Object(members.collect::<Result<_, Unrendered>>()?)
         }
     })
@@ -113,15 +150,27 @@ fn render_history(
         },
         HistoryCall::ReadRun => HistoryWork::ReadRun,
         HistoryCall::ReadLogs => HistoryWork::ReadLogs,
-        HistoryCall::PostComment(template) => {
-            HistoryWork::PostComment { body: fill(template, scope)?, key: format!("{}/{}", state.opened.id, step.id) }
-        }
-        HistoryCall::MarkTrusted => HistoryWork::MarkTarget { trusted: true, reason: because },
-        HistoryCall::MarkUntrusted => HistoryWork::MarkTarget { trusted: false, reason: because },
+        HistoryCall::PostComment(template) => HistoryWork::PostComment {
+            body: fill(template, scope)?,
+            key: format!("{}/{}", state.opened.id, step.id),
+        },
+        HistoryCall::MarkTrusted => HistoryWork::MarkTarget {
+            trusted: true,
+            reason: because,
+        },
+        HistoryCall::MarkUntrusted => HistoryWork::MarkTarget {
+            trusted: false,
+            reason: because,
+        },
         HistoryCall::ReleaseFreeze => {
             let held = state.freeze.as_ref();
-            let held = held.ok_or_else(|| Unrendered { why: "no freeze is held".into() })?;
-            HistoryWork::ReleaseFreeze { fence: held.fence, reason: because }
+            let held = held.ok_or_else(|| Unrendered {
+                why: "no freeze is held".into(),
+            })?;
+            HistoryWork::ReleaseFreeze {
+                fence: held.fence,
+                reason: because,
+            }
         }
     })
 }

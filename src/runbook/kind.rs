@@ -129,13 +129,21 @@ impl Kind {
         match self {
             Self::Duration => json.as_str()?.parse().ok().map(Value::Span),
             Self::Timestamp => json.as_str()?.parse().ok().map(Value::Time),
-            Self::List(item) => json.as_array()?.iter().map(|v| item.value(v)).collect::<Option<_>>().map(Value::List),
+            Self::List(item) => json
+                .as_array()?
+                .iter()
+                .map(|v| item.value(v))
+                .collect::<Option<_>>()
+                .map(Value::List),
             Self::Optional(_) if json.is_null() => Some(Value::Null),
             Self::Optional(inner) => inner.value(json),
             Self::Number => json.as_f64().map(Value::Double),
-            Self::String | Self::Integer | Self::Boolean | Self::Principal | Self::Digest | Self::Json => {
-                Value::try_from(json.clone()).ok()
-            }
+            Self::String
+            | Self::Integer
+            | Self::Boolean
+            | Self::Principal
+            | Self::Digest
+            | Self::Json => Value::try_from(json.clone()).ok(),
         }
     }
 
