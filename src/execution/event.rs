@@ -15,6 +15,8 @@ use crate::clock::{Span, Timestamp};
 use crate::digest::Digest;
 use crate::ids::{ExecutionId, Field, Principal, RunId, RunbookId, Slug, Target};
 
+use crate::digest::Digest;
+
 /// One thing that happened in an execution.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", content = "data", deny_unknown_fields)]
@@ -701,4 +703,18 @@ impl Event {
             Self::Closed { .. } => "execution.closed",
         }
     }
+}
+
+/// Bytes that were kept, by digest.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Artifact {
+    /// Where, below the execution's data.
+    pub path: String,
+    /// The digest of its bytes.
+    pub sha256: Digest,
+    /// Its length in bytes.
+    pub size: u64,
+    /// Its media type.
+    pub media_type: String,
 }
