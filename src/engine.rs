@@ -23,8 +23,7 @@ use crate::execution::plan::Plan;
 use crate::execution::question::{Draft, Question};
 use crate::execution::state::{Illegal, State};
 use crate::ids::Field;
-use crate::journal::artifacts::ArtifactError;
-use crate::journal::writer::{AppendError, Journal};
+use crate::journal::{AppendError, ArtifactError, Journal};
 use crate::redact::Redactor;
 use crate::runbook::model::Step;
 

@@ -8,7 +8,7 @@ use crate::clock::Span;
 use crate::execution::event::{Ending, Evidence, Learned, Work};
 use crate::execution::found::CameBack;
 use crate::execution::gate::FreezeReading;
-use crate::journal::artifacts::Artifacts;
+use crate::journal::Artifacts;
 use crate::runbook::model::Step;
 
 /// What performs effects.

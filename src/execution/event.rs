@@ -12,7 +12,6 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
 use crate::clock::{Span, Timestamp};
-use crate::digest::Digest;
 use crate::ids::{ExecutionId, Field, Principal, RunId, RunbookId, Slug, Target};
 
 use crate::digest::Digest;
@@ -703,18 +702,4 @@ impl Event {
             Self::Closed { .. } => "execution.closed",
         }
     }
-}
-
-/// Bytes that were kept, by digest.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Artifact {
-    /// Where, below the execution's data.
-    pub path: String,
-    /// The digest of its bytes.
-    pub sha256: Digest,
-    /// Its length in bytes.
-    pub size: u64,
-    /// Its media type.
-    pub media_type: String,
 }
