@@ -23,7 +23,7 @@ use crate::execution::plan::Plan;
 use crate::execution::question::{Draft, Question};
 use crate::execution::state::{Illegal, State};
 use crate::ids::Field;
-use crate::journal::{AppendError, ArtifactError, Journal};
+use crate::journal::{AppendError, Journal};
 use crate::redact::Redactor;
 use crate::runbook::model::Step;
 
@@ -291,12 +291,10 @@ impl<C: Console, H: Hands> Engine<C, H> {
             Given::Text(text) => text.clone().into_bytes(),
             Given::File(path) => read_regular(path)?,
         };
-        let written = || -> Result<_, ArtifactError> {
-            let mut writer = self.journal.artifacts().begin(name)?;
-            writer.write_all(&self.redactor.bytes(&bytes))?;
-            Ok(writer.commit(media_type)?)
-        };
-        written().map_err(|why| format!("the evidence cannot be kept: {why}"))
+        let cannot = |why: &dyn std::fmt::Display| format!("the evidence cannot be kept: {why}");
+        let mut writer = self.journal.artifacts().begin(name).map_err(|why| cannot(&why))?;
+        writer.write_all(&self.redactor.bytes(&bytes)).map_err(|why| cannot(&why))?;
+        writer.commit(media_type).map_err(|why| cannot(&why))
     }
 
     async fn sleep(&mut self, until: Timestamp) -> Result<(), EngineError> {
