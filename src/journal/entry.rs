@@ -201,9 +201,9 @@ pub(super) fn decode(line: &[u8]) -> Result<Decoded, Fault> {
     if version != VERSION {
         return Ok(Decoded::OtherVersion(version));
     }
-    let execution = quoted(&mut rest, ",\"execution\":\"", "execution")?;
+    let execution = quoted_one_way(&mut rest, ",\"execution\":\"", "execution")?;
     let seq = number(&mut rest, ",\"seq\":", "seq")?;
-    let time = quoted(&mut rest, ",\"t\":\"", "t")?;
+    let time = quoted_one_way(&mut rest, ",\"t\":\"", "t")?;
     let mono_ns = number(&mut rest, ",\"mono_ns\":", "mono_ns")?;
     let actor = quoted(&mut rest, ",\"actor\":\"", "actor")?;
     let inner = rest.strip_prefix(',').ok_or(Fault::Shape("type"))?;
@@ -274,21 +274,32 @@ fn number(rest: &mut &str, before: &str, key: &'static str) -> Result<u64, Fault
     digits.parse().map_err(|_| Fault::Shape(key))
 }
 
-/// Takes `before`, a value whose text needs no escapes, and its closing quote; the value must be written the one way it
-/// may be.
-fn quoted<T: std::str::FromStr + fmt::Display>(
+/// Takes `before`, a value whose text needs no escapes, and its closing quote.
+fn quoted<T: std::str::FromStr>(
     rest: &mut &str,
     before: &str,
     key: &'static str,
 ) -> Result<T, Fault> {
     let after = rest.strip_prefix(before).ok_or(Fault::Shape(key))?;
     let (text, left) = after.split_once('"').ok_or(Fault::Shape(key))?;
-    let value: T = text.parse().map_err(|_| Fault::Shape(key))?;
-    if value.to_string() != text {
-        return Err(Fault::Shape(key));
-    }
     *rest = left;
-    Ok(value)
+    text.parse().map_err(|_| Fault::Shape(key))
+}
+
+/// As [`quoted`], for a value that could be written in several ways: only the one that [`encode`] writes is accepted.
+fn quoted_one_way<T: std::str::FromStr + fmt::Display>(
+    rest: &mut &str,
+    before: &str,
+    key: &'static str,
+) -> Result<T, Fault> {
+    let start = *rest;
+    let value: T = quoted(rest, before, key)?;
+    let written = &start[before.len()..start.len() - rest.len() - 1];
+    if value.to_string() == written {
+        Ok(value)
+    } else {
+        Err(Fault::Shape(key))
+    }
 }
 
 /// Takes the salt.

@@ -32,7 +32,7 @@ pub enum AppendError {
     #[error("nothing was recorded")]
     File(#[source] FileError),
     /// The end of the journal is not what it must be: it was changed by something else than an append.
-    #[error("{}: {what}; nothing was recorded", path.display())]
+    #[error("`{}` was changed: {what}; nothing was recorded", path.display())]
     Changed {
         /// The journal.
         path: PathBuf,
@@ -41,7 +41,7 @@ pub enum AppendError {
     },
     /// Somebody added an entry that this version does not understand.
     #[error(
-        "{}: a newer version added `{what}` at line {line}; nothing was recorded after it: resume with that version",
+        "a newer version added `{what}` at line {line} of `{}`; nothing was recorded after it: resume with that version",
         path.display()
     )]
     Newer {
@@ -53,7 +53,7 @@ pub enum AppendError {
         what: String,
     },
     /// An earlier append ended so that what is on the disk is uncertain. Only reading the journal anew can tell.
-    #[error("{}: closed for writing: {why}; find the cause, then resume the execution", path.display())]
+    #[error("`{}` is closed for writing: {why}; find the cause, then resume the execution", path.display())]
     Poisoned {
         /// The journal.
         path: PathBuf,
