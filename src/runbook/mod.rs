@@ -2,3 +2,13 @@
 
 pub mod kind;
 pub mod model;
+
+pub mod diagnostic;
+
+pub mod library;
+mod parse;
+
+mod order;
+mod references;
+
+pub use parse::parse;

@@ -1,0 +1,240 @@
+//! Checks, guards and outcomes.
+
+use super::super::model::{Check, CheckSet, Deny, Guard, Outcome, Severity};
+use super::fields::{Fields, Reading, Value, quoted};
+use super::outline::{CheckOutline, GuardOutline, Moment, Need};
+use super::tree::{Node, Shape};
+use crate::ids::Slug;
+
+const CHECK: [&str; 6] = ["id", "title", "severity", "read", "expect", "instead"];
+const GUARD: [&str; 10] = [
+    "id", "do_not", "because", "instead", "before", "read", "require", "ensure", "deny", "override",
+];
+
+/// A check and what others see of it.
+pub(crate) fn check(
+    node: &Node,
+    set: CheckSet,
+    reading: &mut Reading,
+) -> (Option<Check>, CheckOutline) {
+    let mut outline = CheckOutline {
+        id: None,
+        spot: node.spot,
+        set,
+        mentions: Vec::new(),
+    };
+    let Some(fields) = Fields::open(node, named("check", node), &CHECK, reading) else {
+        return (None, outline);
+    };
+    (outline.id, outline.spot) = id(&fields, reading);
+    let title = fields
+        .need("title", reading)
+        .and_then(|value| value.line(&mut reading.mistakes));
+    let severity = fields.need("severity", reading).and_then(|value| {
+        let words = [
+            ("block", Severity::Block),
+            ("warn", Severity::Warn),
+            ("info", Severity::Info),
+        ];
+        value.word(&words, &mut reading.mistakes)
+    });
+    let read = fields
+        .get("read")
+        .map_or(Vec::new(), |value| value.steps(Need::Reread, reading));
+    let expect = fields
+        .need("expect", reading)
+        .and_then(|value| value.expression(Moment::Before, reading));
+    let instead = paragraph(&fields, "instead", reading);
+    outline.mentions = reading.take_mentions();
+    let check = (|id: Option<Slug>| {
+        Some(Check {
+            id: id?,
+            title: title?,
+            severity: severity?,
+            read,
+            expect: expect?,
+            instead,
+        })
+    })(outline.id.clone());
+    (check, outline)
+}
+
+/// A guard and what others see of it.
+pub(crate) fn guard(node: &Node, reading: &mut Reading) -> (Option<Guard>, GuardOutline) {
+    let mut outline = GuardOutline {
+        id: None,
+        spot: node.spot,
+        mentions: Vec::new(),
+    };
+    let Some(fields) = Fields::open(node, named("guard", node), &GUARD, reading) else {
+        return (None, outline);
+    };
+    (outline.id, outline.spot) = id(&fields, reading);
+    if let Some(id) = &outline.id
+        && !id.as_str().starts_with("no-")
+    {
+        reading
+            .mistakes
+            .at(
+                outline.spot,
+                &format!("the id of a guard begins with `no-`; `{id}` does not"),
+            )
+            .help(&format!(
+                "call it `no-{id}`, or after what must not be done"
+            ));
+    }
+    let [do_not, because, instead] = ["do_not", "because", "instead"].map(|key| {
+        fields
+            .need(key, reading)
+            .and_then(|value| value.paragraph(&mut reading.mistakes))
+    });
+    let [before, read] = [("before", Need::Guarded), ("read", Need::Reread)].map(|(key, need)| {
+        fields
+            .get(key)
+            .map_or(Vec::new(), |value| value.steps(need, reading))
+    });
+    let [require, ensure] =
+        [("require", Moment::Before), ("ensure", Moment::After)].map(|(key, moment)| {
+            fields
+                .get(key)
+                .and_then(|value| value.expression(moment, reading))
+        });
+    let deny = fields
+        .get("deny")
+        .map_or(Deny::default(), |value| deny(value, reading));
+    if ["require", "ensure", "deny"]
+        .iter()
+        .all(|key| fields.get(key).is_none())
+    {
+        reading
+            .mistakes
+            .at(outline.spot, &format!("{} measures nothing", fields.what))
+            .help("give it `require`, `ensure` or `deny`; a do-not that nothing measures belongs in an instruction");
+    }
+    if let Some(value) = fields.get("override") {
+        value.word(&[("never", ())], &mut reading.mistakes);
+    }
+    outline.mentions = reading.take_mentions();
+    let guard = (|id: Option<Slug>| {
+        Some(Guard {
+            id: id?,
+            do_not: do_not?,
+            because: because?,
+            instead: instead?,
+            before,
+            read,
+            require,
+            ensure,
+            deny,
+        })
+    })(outline.id.clone());
+    (guard, outline)
+}
+
+fn deny(value: Value<'_>, reading: &mut Reading) -> Deny {
+    let Some(fields) = Fields::open(value.node, "`deny`", &["commands", "requests"], reading)
+    else {
+        return Deny::default();
+    };
+    let [commands, requests] = ["commands", "requests"].map(|key| {
+        let Some(value) = fields.get(key) else {
+            return Vec::new();
+        };
+        let items = value.some_items(&mut reading.mistakes).unwrap_or_default();
+        items
+            .iter()
+            .filter_map(|node| Value { name: key, node }.line(&mut reading.mistakes))
+            .collect::<Vec<_>>()
+    });
+    if let Some(value) = fields.get("requests") {
+        let items = value.items(&mut reading.mistakes).unwrap_or_default();
+        for (pattern, node) in requests.iter().zip(items) {
+            if !is_request_pattern(pattern) {
+                reading
+                    .mistakes
+                    .at(
+                        node.spot,
+                        &format!("{} is not a method and a path", quoted(pattern)),
+                    )
+                    .help("write `POST /api/v1/deployments/*`, or `* /path` for every method");
+            }
+        }
+    }
+    if fields.get("commands").is_none() && fields.get("requests").is_none() {
+        reading
+            .mistakes
+            .at(value.spot(), "`deny` refuses nothing")
+            .help("list patterns under `commands` or `requests`");
+    }
+    Deny { commands, requests }
+}
+
+fn is_request_pattern(pattern: &str) -> bool {
+    let words: Vec<&str> = pattern.split_whitespace().collect();
+    let [method, path] = words[..] else {
+        return false;
+    };
+    let methods = ["*", "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"];
+    methods.contains(&method) && path.starts_with(['/', '*'])
+}
+
+/// The outcomes, the last of which must always hold.
+pub(super) fn outcomes(value: Value<'_>, reading: &mut Reading) -> Vec<Outcome> {
+    let items = value.some_items(&mut reading.mistakes).unwrap_or_default();
+    let mut outcomes: Vec<Outcome> = Vec::new();
+    for node in items {
+        let Some(fields) = Fields::open(node, "the outcome", &["label", "when"], reading) else {
+            continue;
+        };
+        let label: Option<Slug> = fields
+            .need("label", reading)
+            .and_then(|value| value.parsed("a label", &mut reading.mistakes));
+        let when = fields
+            .need("when", reading)
+            .and_then(|value| value.expression(Moment::End, reading));
+        if let (Some(label), Some(when)) = (label, when) {
+            if outcomes.iter().any(|outcome| outcome.label == label) {
+                let message = format!("two outcomes are called `{label}`");
+                reading.mistakes.at(fields.spot, &message);
+            }
+            outcomes.push(Outcome { label, when });
+        }
+    }
+    if let Some(last) = items.last()
+        && let Some(when) = last.get("when")
+        && !matches!(&when.shape, Shape::Scalar(scalar) if scalar.text.trim() == "true")
+    {
+        reading
+            .mistakes
+            .at(when.spot, "the last outcome must always hold")
+            .help("end the list with an outcome that has `when: \"true\"`");
+    }
+    outcomes
+}
+
+/// What messages call an item: its kind, and its id where it has one.
+pub(super) fn named(what: &str, node: &Node) -> String {
+    match node.get("id").and_then(Node::as_text) {
+        Some(id) => format!("{what} {}", quoted(id)),
+        None => format!("the {what}"),
+    }
+}
+
+/// The id of an item, and the place to point at when the item as a whole is wrong.
+pub(super) fn id(fields: &Fields<'_>, reading: &mut Reading) -> (Option<Slug>, super::text::Spot) {
+    match fields.need("id", reading) {
+        Some(value) => (value.parsed("an id", &mut reading.mistakes), value.spot()),
+        None => (None, fields.spot),
+    }
+}
+
+/// Optional text of several lines.
+pub(super) fn paragraph(
+    fields: &Fields<'_>,
+    key: &'static str,
+    reading: &mut Reading,
+) -> Option<String> {
+    fields
+        .get(key)
+        .and_then(|value| value.paragraph(&mut reading.mistakes))
+}

@@ -1,0 +1,11 @@
+//! Documents right and wrong: what is accepted, and what is said about the rest, at which line and column.
+
+mod documents {
+    mod accepted;
+    mod format;
+    mod hostile;
+    mod names;
+    mod order;
+    mod scene;
+    mod yaml;
+}
