@@ -74,8 +74,22 @@ pub struct Engine<C, H> {
 
 impl<C: Console, H: Hands> Engine<C, H> {
     /// Takes up an execution whose journal says `state`.
-    pub fn new(plan: Plan, state: State, journal: Journal, redactor: Redactor, console: C, hands: H) -> Self {
-        Self { plan, state, journal, redactor, console, hands }
+    pub fn new(
+        plan: Plan,
+        state: State,
+        journal: Journal,
+        redactor: Redactor,
+        console: C,
+        hands: H,
+    ) -> Self {
+        Self {
+            plan,
+            state,
+            journal,
+            redactor,
+            console,
+            hands,
+        }
     }
 
     /// What is true now.
@@ -117,7 +131,10 @@ impl<C: Console, H: Hands> Engine<C, H> {
     pub fn record(&mut self, event: Event) -> Result<(), EngineError> {
         let event = self.without_secrets(event)?;
         self.state.clone().apply(Timestamp::now(), &event)?;
-        for entry in self.journal.append(&self.state.operator.name.clone(), &event)? {
+        for entry in self
+            .journal
+            .append(&self.state.operator.name.clone(), &event)?
+        {
             self.state.apply(entry.time, &entry.event)?;
             self.console.recorded(&self.plan, &self.state, &entry.event);
         }
@@ -135,13 +152,26 @@ impl<C: Console, H: Hands> Engine<C, H> {
     }
 
     async fn perform(&mut self, performance: Performance) -> Result<(), EngineError> {
-        let Performance { step, work_of, attempt, work, change } = performance;
+        let Performance {
+            step,
+            work_of,
+            attempt,
+            work,
+            change,
+        } = performance;
         let Some(of) = self.plan.step(&work_of).cloned() else {
             return Ok(());
         };
         let clearance = if change {
             let reading = self.hands.read_freeze().await;
-            match gate::clear(&self.plan, &self.state, &of, &work, &reading, Timestamp::now()) {
+            match gate::clear(
+                &self.plan,
+                &self.state,
+                &of,
+                &work,
+                &reading,
+                Timestamp::now(),
+            ) {
                 Ok(clearance) => Some(clearance),
                 Err(grounds) => return self.record(Event::Refused { step, grounds }),
             }
@@ -149,7 +179,13 @@ impl<C: Console, H: Hands> Engine<C, H> {
             None
         };
         let fence = clearance.as_ref().map(|c| c.fence);
-        let started = AttemptStarted { step: step.clone(), work_of: work_of.clone(), attempt, work, clearance };
+        let started = AttemptStarted {
+            step: step.clone(),
+            work_of: work_of.clone(),
+            attempt,
+            work,
+            clearance,
+        };
         let work = started.work.clone();
         self.record(Event::AttemptStarted(Box::new(started)))?;
         if work == Work::ByHand {
@@ -157,7 +193,8 @@ impl<C: Console, H: Hands> Engine<C, H> {
         }
         let began = Instant::now();
         let performed = self.watch(&of, &work, attempt, fence).await;
-        let took = Span::from_millis(u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX));
+        let took =
+            Span::from_millis(u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX));
         let (ending, facts) = self.outcome(&of, performed.ending, &performed.came_back, change);
         let finished = AttemptFinished {
             step,
@@ -173,7 +210,13 @@ impl<C: Console, H: Hands> Engine<C, H> {
     }
 
     /// Performs work while showing what it prints and listening for Ctrl-C.
-    async fn watch(&mut self, step: &Step, work: &Work, attempt: u32, fence: Option<u64>) -> Performed {
+    async fn watch(
+        &mut self,
+        step: &Step,
+        work: &Work,
+        attempt: u32,
+        fence: Option<u64>,
+    ) -> Performed {
         let (live, mut lines) = mpsc::channel(256);
         let (stop, stopped) = watch::channel(false);
         let task = Task {
@@ -222,7 +265,12 @@ impl<C: Console, H: Hands> Engine<C, H> {
         };
         match extract(&self.plan, &self.state, step, came_back, Timestamp::now()) {
             Ok(facts) => (ending, facts),
-            Err(why) if change => (Ending::Doubtful { why: format!("it answered, but {why}") }, none),
+            Err(why) if change => (
+                Ending::Doubtful {
+                    why: format!("it answered, but {why}"),
+                },
+                none,
+            ),
             Err(why) => (Ending::Failed { why, code }, none),
         }
     }
@@ -230,11 +278,10 @@ impl<C: Console, H: Hands> Engine<C, H> {
     fn ask(&mut self, question: &Question) -> Result<Option<Rest>, EngineError> {
         match self.console.ask(&self.plan, &self.state, question) {
             Reply::Answer { draft, given } => {
-                let event = self
-                    .keep(question, draft, given)
-                    .and_then(|draft| {
-                        accept(&self.plan, &self.state, question, draft, Timestamp::now()).map_err(|why| why.to_string())
-                    });
+                let event = self.keep(question, draft, given).and_then(|draft| {
+                    accept(&self.plan, &self.state, question, draft, Timestamp::now())
+                        .map_err(|why| why.to_string())
+                });
                 match event {
                     Ok(event) => self.record(event)?,
                     Err(why) => self.console.not_accepted(&why),
@@ -251,14 +298,24 @@ impl<C: Console, H: Hands> Engine<C, H> {
                 Ok(Some(Rest::Ended))
             }
             Reply::Nobody { needs } => {
-                self.record(Event::Paused { reason: format!("nobody to answer: {needs}") })?;
-                Ok(Some(Rest::NeedsPerson { question: Box::new(question.clone()), needs }))
+                self.record(Event::Paused {
+                    reason: format!("nobody to answer: {needs}"),
+                })?;
+                Ok(Some(Rest::NeedsPerson {
+                    question: Box::new(question.clone()),
+                    needs,
+                }))
             }
         }
     }
 
     /// Keeps the evidence that a person gave and puts it into the answer.
-    fn keep(&self, question: &Question, mut draft: Draft, given: Vec<(Field, Given)>) -> Result<Draft, String> {
+    fn keep(
+        &self,
+        question: &Question,
+        mut draft: Draft,
+        given: Vec<(Field, Given)>,
+    ) -> Result<Draft, String> {
         let found = match &mut draft {
             Draft::Facts(found) | Draft::DoneByHand { found, .. } => found,
             _ if given.is_empty() => return Ok(draft),
@@ -266,8 +323,13 @@ impl<C: Console, H: Hands> Engine<C, H> {
         };
         for (id, given) in given {
             let media_type = self.media_type(&id, &given);
-            let artifact = self.copy(&format!("{}.{id}.txt", question.step), &given, &media_type)?;
-            found.evidence.push(Evidence { id: Some(id), artifact, origin: Origin::Attested });
+            let artifact =
+                self.copy(&format!("{}.{id}.txt", question.step), &given, &media_type)?;
+            found.evidence.push(Evidence {
+                id: Some(id),
+                artifact,
+                origin: Origin::Attested,
+            });
         }
         Ok(draft)
     }
@@ -287,13 +349,21 @@ impl<C: Console, H: Hands> Engine<C, H> {
         media_type: &str,
     ) -> Result<crate::execution::event::Artifact, String> {
         let bytes = match given {
-            Given::Text(text) if text.trim().is_empty() => return Err("evidence may not be empty".into()),
+            Given::Text(text) if text.trim().is_empty() => {
+                return Err("evidence may not be empty".into());
+            }
             Given::Text(text) => text.clone().into_bytes(),
             Given::File(path) => read_regular(path)?,
         };
         let cannot = |why: &dyn std::fmt::Display| format!("the evidence cannot be kept: {why}");
-        let mut writer = self.journal.artifacts().begin(name).map_err(|why| cannot(&why))?;
-        writer.write_all(&self.redactor.bytes(&bytes)).map_err(|why| cannot(&why))?;
+        let mut writer = self
+            .journal
+            .artifacts()
+            .begin(name)
+            .map_err(|why| cannot(&why))?;
+        writer
+            .write_all(&self.redactor.bytes(&bytes))
+            .map_err(|why| cannot(&why))?;
         writer.commit(media_type).map_err(|why| cannot(&why))
     }
 
@@ -312,7 +382,8 @@ impl<C: Console, H: Hands> Engine<C, H> {
 
 fn read_regular(path: &std::path::Path) -> Result<Vec<u8>, String> {
     let shown = path.display();
-    let about = std::fs::metadata(path).map_err(|why| format!("`{shown}` cannot be read: {why}"))?;
+    let about =
+        std::fs::metadata(path).map_err(|why| format!("`{shown}` cannot be read: {why}"))?;
     if !about.is_file() {
         return Err(format!("`{shown}` is not a regular file"));
     }

@@ -94,10 +94,13 @@ impl Answers {
         if text.len() > LARGEST {
             return Err(NotAnswers("larger than 1 MiB".into()));
         }
-        let steps: BTreeMap<Slug, OneOrMore> =
-            serde_yaml::from_str_with_options(text, strict()).map_err(|why| NotAnswers(why.to_string()))?;
+        let steps: BTreeMap<Slug, OneOrMore> = serde_yaml::from_str_with_options(text, strict())
+            .map_err(|why| NotAnswers(why.to_string()))?;
         let steps = steps.into_iter().map(|(id, parts)| (id, parts.0)).collect();
-        Ok(Self { folder: folder.to_owned(), steps })
+        Ok(Self {
+            folder: folder.to_owned(),
+            steps,
+        })
     }
 
     /// The steps that are answered, to find those that a runbook does not have.
@@ -113,7 +116,9 @@ impl Answers {
         };
         let folder = self.folder.clone();
         let parts = self.steps.get_mut(at)?;
-        parts.iter_mut().find_map(|part| part.take(question, &folder))
+        parts
+            .iter_mut()
+            .find_map(|part| part.take(question, &folder))
     }
 }
 
@@ -131,17 +136,32 @@ impl Parts {
             }
             Asked::Choose { .. } => {
                 let reason = reason();
-                (Draft::Choose { option: self.choose.take()?, reason }, Vec::new())
+                (
+                    Draft::Choose {
+                        option: self.choose.take()?,
+                        reason,
+                    },
+                    Vec::new(),
+                )
             }
             Asked::Confirm { .. } => (Draft::Confirm(self.confirm.take()?), Vec::new()),
             Asked::Approve { .. } => match (self.approve.take(), self.reject.take()) {
                 (Some(by), _) => (Draft::Approve { by }, Vec::new()),
-                (None, Some(reject)) => (Draft::Reject { by: reject.by, reason: reject.reason }, Vec::new()),
+                (None, Some(reject)) => (
+                    Draft::Reject {
+                        by: reject.by,
+                        reason: reject.reason,
+                    },
+                    Vec::new(),
+                ),
                 (None, None) => return None,
             },
-            Asked::Acknowledge { check } => {
-                (Draft::Acknowledge { reason: self.acknowledge.remove(&check.id)? }, Vec::new())
-            }
+            Asked::Acknowledge { check } => (
+                Draft::Acknowledge {
+                    reason: self.acknowledge.remove(&check.id)?,
+                },
+                Vec::new(),
+            ),
             Asked::Failed { ways, .. } => return self.after_failure(ways, folder),
             Asked::InDoubt { .. } => {
                 let reason = reason();
@@ -183,7 +203,13 @@ impl Parts {
             EvidenceText::Text(text) => (id, Given::Text(text)),
             EvidenceText::File(path) => (id, Given::File(folder.join(path))),
         });
-        (DraftFound { facts, evidence: Vec::new() }, given.collect())
+        (
+            DraftFound {
+                facts,
+                evidence: Vec::new(),
+            },
+            given.collect(),
+        )
     }
 }
 
@@ -207,7 +233,8 @@ impl<'de> Deserialize<'de> for OneOrMore {
                 f.write_str("an answer, or a list of answers")
             }
             fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<OneOrMore, A::Error> {
-                Parts::deserialize(value::MapAccessDeserializer::new(map)).map(|parts| OneOrMore(vec![parts]))
+                Parts::deserialize(value::MapAccessDeserializer::new(map))
+                    .map(|parts| OneOrMore(vec![parts]))
             }
             fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<OneOrMore, A::Error> {
                 Vec::deserialize(value::SeqAccessDeserializer::new(seq)).map(OneOrMore)
@@ -248,11 +275,17 @@ mod tests {
     use crate::execution::state::Failure;
 
     fn ask(step: &str, asked: Asked) -> Question {
-        Question { step: step.parse().expect("a slug"), asked }
+        Question {
+            step: step.parse().expect("a slug"),
+            asked,
+        }
     }
 
     fn failed() -> Asked {
-        Asked::Failed { failure: Failure::Attempt { why: String::new() }, ways: vec![Way::Retry] }
+        Asked::Failed {
+            failure: Failure::Attempt { why: String::new() },
+            ways: vec![Way::Retry],
+        }
     }
 
     #[test]
@@ -261,16 +294,31 @@ mod tests {
         let mut answers = Answers::parse(text, Path::new(".")).expect("answers");
         let confirm = || {
             let work = crate::execution::event::Work::ByHand;
-            ask("roll", Asked::Confirm { expected: "production".into(), work })
+            ask(
+                "roll",
+                Asked::Confirm {
+                    expected: "production".into(),
+                    work,
+                },
+            )
         };
         let typed = |reply: Option<Reply>| match reply {
-            Some(Reply::Answer { draft: Draft::Confirm(typed), .. }) => Some(typed),
+            Some(Reply::Answer {
+                draft: Draft::Confirm(typed),
+                ..
+            }) => Some(typed),
             _ => None,
         };
-        assert_eq!(typed(answers.take(&confirm())).as_deref(), Some("production"));
+        assert_eq!(
+            typed(answers.take(&confirm())).as_deref(),
+            Some("production")
+        );
         assert!(matches!(
             answers.take(&ask("roll", failed())),
-            Some(Reply::Answer { draft: Draft::BackTo { .. }, .. })
+            Some(Reply::Answer {
+                draft: Draft::BackTo { .. },
+                ..
+            })
         ));
         assert_eq!(typed(answers.take(&confirm())).as_deref(), Some("again"));
         assert_eq!(answers.take(&confirm()), None);
@@ -279,7 +327,14 @@ mod tests {
 
     #[test]
     fn what_is_not_an_answer_is_refused_with_its_place() {
-        for bad in ["a: {chose: x}", "a: 3", "a: {choose: [x]}", "A: {choose: x}", "- x", "a: {facts: {}}\na: {done: true}"] {
+        for bad in [
+            "a: {chose: x}",
+            "a: 3",
+            "a: {choose: [x]}",
+            "A: {choose: x}",
+            "- x",
+            "a: {facts: {}}\na: {done: true}",
+        ] {
             assert!(Answers::parse(bad, Path::new(".")).is_err(), "{bad}");
         }
     }

@@ -23,11 +23,24 @@ pub fn phase(phase: Phase) -> &'static str {
 #[must_use]
 pub fn head(plan: &Plan, state: &State, number: usize, step: &Step) -> String {
     let place = format!("Step {number} of {}", plan.runbook().steps.len());
-    let drill = state.opened.drill.as_ref().map_or(String::new(), |_| " · DRILL".to_owned());
-    let effect = if step.effect == Effect::Change { " · changes the target" } else { "" };
+    let drill = state
+        .opened
+        .drill
+        .as_ref()
+        .map_or(String::new(), |_| " · DRILL".to_owned());
+    let effect = if step.effect == Effect::Change {
+        " · changes the target"
+    } else {
+        ""
+    };
     let mut lines = vec![
         String::new(),
-        format!("{} · {} · {}{effect}{drill}", styled(STRONG, &place), phase(step.phase), step.id),
+        format!(
+            "{} · {} · {}{effect}{drill}",
+            styled(STRONG, &place),
+            phase(step.phase),
+            step.id
+        ),
         styled(STRONG, &harmless(&step.title)),
     ];
     if let Some(instruction) = &step.instruction {
@@ -44,7 +57,11 @@ pub fn head(plan: &Plan, state: &State, number: usize, step: &Step) -> String {
 #[must_use]
 pub fn do_not(guard: &Guard) -> String {
     [
-        hanging(&format!("  {} ", styled(WARN, "DO NOT")), 9, &format!("{} [{}]", guard.do_not, guard.id)),
+        hanging(
+            &format!("  {} ", styled(WARN, "DO NOT")),
+            9,
+            &format!("{} [{}]", guard.do_not, guard.id),
+        ),
         hanging("  because ", 10, &guard.because),
         hanging("  instead ", 10, &guard.instead),
     ]
@@ -60,8 +77,15 @@ pub fn work(work: &Work) -> String {
             let words = argv.iter().map(|word| shown(word));
             format!("$ {}", words.collect::<Vec<_>>().join(" "))
         }
-        Work::Request { endpoint, method, path, body } => {
-            let body = body.as_ref().map_or(String::new(), |b| format!(" {}", value(b, 200)));
+        Work::Request {
+            endpoint,
+            method,
+            path,
+            body,
+        } => {
+            let body = body
+                .as_ref()
+                .map_or(String::new(), |b| format!(" {}", value(b, 200)));
             format!("{method} {endpoint}:{}{body}", harmless(path))
         }
         Work::History(call) => {
@@ -72,7 +96,9 @@ pub fn work(work: &Work) -> String {
                 H::ReadLogs => "read the run's logs".into(),
                 H::PostComment { .. } => "post a comment on the run".into(),
                 H::MarkTarget { trusted: true, .. } => "mark the target as trusted".into(),
-                H::MarkTarget { trusted: false, .. } => "mark the target as not to be trusted".into(),
+                H::MarkTarget { trusted: false, .. } => {
+                    "mark the target as not to be trusted".into()
+                }
                 H::ReleaseFreeze { .. } => "release the freeze".into(),
             }
         }
@@ -86,12 +112,24 @@ pub fn how(step: &Step) -> String {
         Action::ByHand => "by hand".into(),
         Action::Command(command) => format!("command `{}`", command.program),
         Action::Request(request) => {
-            format!("{} {}:{}", request.method.as_str(), request.endpoint, request.path.source())
+            format!(
+                "{} {}:{}",
+                request.method.as_str(),
+                request.endpoint,
+                request.path.source()
+            )
         }
         Action::Choose(choose) => format!("decision of {}", choose.owner.source()),
         Action::Wait(wait) => format!("waits until {}", one_line(wait.until.source())),
         Action::Repeat(steps) => {
-            format!("again: {}", steps.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "))
+            format!(
+                "again: {}",
+                steps
+                    .iter()
+                    .map(ToString::to_string)
+                    .collect::<Vec<_>>()
+                    .join(", ")
+            )
         }
         Action::History(_) => "run history".into(),
         Action::Checks(_) => "checks".into(),

@@ -36,8 +36,14 @@ pub fn hanging(label: &str, indent: usize, text: &str) -> String {
     let mut lines = Vec::new();
     for (n, line) in harmless(text).trim_end().lines().enumerate() {
         let first = if n == 0 { label } else { &rest };
-        let options = textwrap::Options::new(WIDTH).initial_indent(first).subsequent_indent(&rest);
-        lines.extend(textwrap::wrap(line, options).into_iter().map(std::borrow::Cow::into_owned));
+        let options = textwrap::Options::new(WIDTH)
+            .initial_indent(first)
+            .subsequent_indent(&rest);
+        lines.extend(
+            textwrap::wrap(line, options)
+                .into_iter()
+                .map(std::borrow::Cow::into_owned),
+        );
     }
     lines.join("\n")
 }
@@ -76,7 +82,11 @@ pub fn value(json: &serde_json::Value, longest: usize) -> String {
 /// The word with an `s` where there is not exactly one.
 #[must_use]
 pub fn plural(n: usize, word: &str) -> String {
-    if n == 1 { format!("{n} {word}") } else { format!("{n} {word}s") }
+    if n == 1 {
+        format!("{n} {word}")
+    } else {
+        format!("{n} {word}s")
+    }
 }
 
 #[cfg(test)]
