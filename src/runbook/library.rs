@@ -85,7 +85,7 @@ impl Library {
     }
 
     /// The names of the items of a kind.
-    pub(super) fn items(&self, shelf: Shelf) -> impl Iterator<Item = &str> {
+    pub(super) fn items(&self, shelf: Shelf) -> impl Iterator<Item = &str> + Clone {
         self.items
             .iter()
             .filter(move |item| item.shelf == shelf)

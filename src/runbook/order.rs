@@ -1,7 +1,7 @@
 //! The order that every runbook keeps: freeze, read the run, preflight, only then change; close, and release last.
 
 use super::model::{CheckSet, Effect};
-use super::parse::fields::{Mistakes, unlocated};
+use super::parse::mistakes::{Mistakes, unlocated};
 use super::parse::outline::{Form, Outline, StepOutline};
 
 /// Reports what is missing, doubled or out of order. The outline must be complete.

@@ -3,17 +3,17 @@
 //! A name that nothing produces would make its expression unknown for ever, which refuses; better that the author learns
 //! it than the operator.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::library::Library;
 use super::model::Effect;
-use super::parse::fields::{Mistakes, listed, nearest, quoted, unlocated};
+use super::parse::mistakes::{Mistakes, quoted, unlocated};
 use super::parse::outline::{
     Form, GROUPS, Mention, Moment, Name, Need, Outline, Product, StepOutline, Subject,
 };
 use super::parse::text::Spot;
 use super::parse::uses::Shelf;
-use crate::ids::Slug;
+use crate::ids::{Field, Slug};
 
 /// Top names that every expression may read.
 const EVERYWHERE: [&str; 4] = ["run", "target", "execution", "now"];
@@ -35,8 +35,13 @@ pub(super) fn judge(
         outline,
         libraries,
         complete,
-        facts: first_producers(outline),
-    };
+        steps: step_indices(outline),
+        inputs: outline.inputs.iter().map(Field::as_str).collect(),
+        facts: BTreeMap::new(),
+        decisions: decisions(outline),
+        witnesses: witnesses(outline),
+    }
+    .with_facts();
     for (index, step) in outline.steps.iter().enumerate() {
         let seat = Seat {
             step: Some(index),
@@ -75,9 +80,9 @@ fn refuse_doubles(outline: &Outline, mistakes: &mut Mistakes) {
     let guards = outline.guards.iter().map(|g| (g.id.as_ref(), g.spot));
     refuse_same("guards", guards, mistakes);
     let facts = outline.steps.iter().flat_map(|step| &step.facts);
-    refuse_different("fact", "a", facts, mistakes);
+    refuse_different("fact", "type", facts, mistakes);
     let evidence = outline.steps.iter().flat_map(|step| &step.evidence);
-    refuse_different("evidence", "of media type", evidence, mistakes);
+    refuse_different("evidence", "media type", evidence, mistakes);
 }
 
 fn refuse_same<'o>(
@@ -101,7 +106,7 @@ fn refuse_same<'o>(
 /// Several steps may produce the same fact, but it must be the same kind of thing.
 fn refuse_different<'o>(
     what: &str,
-    article: &str,
+    property: &str,
     products: impl Iterator<Item = &'o Product>,
     mistakes: &mut Mistakes,
 ) {
@@ -112,7 +117,7 @@ fn refuse_different<'o>(
             && is != was
         {
             let message = format!(
-                "{what} `{}` is {article} `{is}` here and {article} `{was}` elsewhere",
+                "{what} `{}` has the {property} `{is}` here and `{was}` elsewhere",
                 product.id
             );
             mistakes
@@ -122,36 +127,45 @@ fn refuse_different<'o>(
     }
 }
 
-/// For each fact the first step that produces it, itself or by reading another step again.
-fn first_producers(outline: &Outline) -> BTreeMap<&str, usize> {
-    let mut facts = BTreeMap::new();
+fn step_indices(outline: &Outline) -> BTreeMap<&Slug, usize> {
+    let mut indices = BTreeMap::new();
     for (index, step) in outline.steps.iter().enumerate() {
-        for fact in &step.facts {
-            facts.entry(fact.id.as_str()).or_insert(index);
-        }
-        for read in reread(outline, &step.mentions) {
-            for fact in &read.facts {
-                facts.entry(fact.id.as_str()).or_insert(index);
-            }
+        if let Some(id) = &step.id {
+            indices.entry(id).or_insert(index);
         }
     }
-    facts
+    indices
 }
 
-/// The steps that something reads again.
-fn reread<'o>(
-    outline: &'o Outline,
-    mentions: &'o [Mention],
-) -> impl Iterator<Item = &'o StepOutline> {
-    mentions
-        .iter()
-        .filter_map(|mention| match &mention.subject {
-            Subject::Step {
-                id,
-                need: Need::Reread,
-            } => outline.steps.iter().find(|s| s.id.as_ref() == Some(id)),
-            _ => None,
+/// The decisions as expressions name them, each with the step that makes it.
+fn decisions(outline: &Outline) -> BTreeMap<String, Made> {
+    let steps = outline.steps.iter().enumerate();
+    steps
+        .filter(|(_, step)| step.form == Some(Form::Choose))
+        .filter_map(|(at, step)| {
+            let name = step.id.as_ref()?.in_expressions();
+            let spot = step.spot;
+            Some((name, Made { at, spot }))
         })
+        .collect()
+}
+
+/// Every fact and item of evidence.
+fn witnesses(outline: &Outline) -> BTreeSet<&str> {
+    let steps = outline.steps.iter();
+    steps
+        .flat_map(|step| step.facts.iter().chain(&step.evidence))
+        .map(|product| product.id.as_str())
+        .collect()
+}
+
+/// Where a fact or a decision is made first.
+#[derive(Clone, Copy)]
+struct Made {
+    /// At which step.
+    at: usize,
+    /// Where that is written.
+    spot: Spot,
 }
 
 /// Where in the order of steps something is judged.
@@ -167,13 +181,46 @@ struct Names<'o> {
     outline: &'o Outline,
     libraries: &'o [Library],
     complete: bool,
-    facts: BTreeMap<&'o str, usize>,
+    steps: BTreeMap<&'o Slug, usize>,
+    inputs: BTreeSet<&'o str>,
+    facts: BTreeMap<&'o str, Made>,
+    decisions: BTreeMap<String, Made>,
+    witnesses: BTreeSet<&'o str>,
 }
 
 impl<'o> Names<'o> {
+    /// Adds for each fact the first step that produces it, itself or by reading another step again.
+    fn with_facts(mut self) -> Self {
+        for (at, step) in self.outline.steps.iter().enumerate() {
+            let own = step.facts.iter();
+            let again: Vec<&Product> = self.read_again(&step.mentions).collect();
+            for fact in own.chain(again) {
+                let spot = fact.spot;
+                self.facts
+                    .entry(fact.id.as_str())
+                    .or_insert(Made { at, spot });
+            }
+        }
+        self
+    }
+
+    /// The facts of the steps that something reads again.
+    fn read_again(&self, mentions: &[Mention]) -> impl Iterator<Item = &'o Product> {
+        mentions
+            .iter()
+            .filter_map(|mention| match &mention.subject {
+                Subject::Step {
+                    id,
+                    need: Need::Reread,
+                } => self.step(id),
+                _ => None,
+            })
+            .flat_map(|(_, step)| &step.facts)
+    }
+
     fn step(&self, id: &Slug) -> Option<(usize, &'o StepOutline)> {
-        let mut steps = self.outline.steps.iter().enumerate();
-        steps.find(|(_, step)| step.id.as_ref() == Some(id))
+        let index = *self.steps.get(id)?;
+        Some((index, &self.outline.steps[index]))
     }
 
     /// The earliest step that a guard stands before.
@@ -198,18 +245,22 @@ impl<'o> Names<'o> {
     }
 
     fn judge(&self, mentions: &[Mention], seat: Seat, mistakes: &mut Mistakes) {
+        let read_again: BTreeSet<&str> = self
+            .read_again(mentions)
+            .map(|fact| fact.id.as_str())
+            .collect();
         for mention in mentions {
             match &mention.subject {
                 Subject::Step { id, need } => self.judge_step(id, *need, mention.spot, mistakes),
                 Subject::Names { moment, names } => {
+                    let reads = seat.reads_first || *moment != Moment::Before;
+                    let reading = Situation {
+                        moment: *moment,
+                        seat,
+                        read_again: reads.then_some(&read_again),
+                    };
                     for (name, spot) in names {
-                        let spot = spot.unwrap_or(mention.spot);
-                        let read = if seat.reads_first || *moment != Moment::Before {
-                            mentions
-                        } else {
-                            &[]
-                        };
-                        self.judge_name(name, *moment, seat, read, spot, mistakes);
+                        self.judge_name(name, reading, spot.unwrap_or(mention.spot), mistakes);
                     }
                 }
             }
@@ -244,22 +295,18 @@ impl<'o> Names<'o> {
     }
 
     fn refuse_unknown_step(&self, id: &Slug, spot: Spot, mistakes: &mut Mistakes) {
-        let mistake = mistakes.at(spot, &format!("there is no step `{id}`"));
-        let known = || self.outline.steps.iter().filter_map(|s| s.id.as_ref());
-        let offered = self
-            .libraries
-            .iter()
-            .find(|library| library.item(Shelf::Steps, id.as_str()).is_some());
-        if let Some(library) = offered {
-            mistake.help(&format!(
+        let message = format!("there is no step `{id}`");
+        let mut libraries = self.libraries.iter();
+        match libraries.find(|library| library.item(Shelf::Steps, id.as_str()).is_some()) {
+            Some(library) => mistakes.at(spot, &message).help(&format!(
                 "a library has one: add `use: {}/{id}` to the steps",
                 library.id()
-            ));
-        } else if let Some(near) = nearest(id.as_str(), known().map(Slug::as_str)) {
-            mistake.help(&format!("did you mean `{near}`?"));
-        } else {
-            mistake.help(&format!("steps are {}", listed(known().map(Slug::as_str))));
-        }
+            )),
+            None => {
+                let known = self.steps.keys().map(|id| id.as_str());
+                mistakes.unknown(spot, &message, id.as_str(), ("steps are", known))
+            }
+        };
     }
 
     /// A failure can only lead back.
@@ -280,127 +327,94 @@ impl<'o> Names<'o> {
         }
     }
 
-    fn judge_name(
-        &self,
-        name: &Name,
-        moment: Moment,
-        seat: Seat,
-        read: &[Mention],
-        spot: Spot,
-        mistakes: &mut Mistakes,
-    ) {
+    fn judge_name(&self, name: &Name, now: Situation<'_>, spot: Spot, mistakes: &mut Mistakes) {
         match name {
-            Name::Top(top) => judge_top(top, moment, spot, mistakes),
-            Name::Witness(id) => self.judge_witness(id, spot, mistakes),
+            Name::Top(top) => judge_top(top, now.moment, spot, mistakes),
+            Name::Witness(id) => {
+                let known = self.witnesses.iter().copied();
+                if self.complete && !self.witnesses.contains(&*id.replace('-', "_")) {
+                    let message = format!("no step produces a fact or evidence {}", quoted(id));
+                    mistakes.unknown(spot, &message, id, (THERE_ARE, known));
+                }
+            }
             Name::Below(group, id) => match group.as_str() {
                 "inputs" => {
-                    let known = || self.outline.inputs.iter().map(|id| id.as_str());
-                    if self.complete && !known().any(|known| known == id) {
-                        refuse_unknown("there is no input", id, known(), spot, mistakes);
+                    let known = self.inputs.iter().copied();
+                    if self.complete && !self.inputs.contains(&**id) {
+                        let message = format!("there is no input {}", quoted(id));
+                        mistakes.unknown(spot, &message, id, (THERE_ARE, known));
                     }
                 }
-                "facts" => self.judge_fact(id, moment, seat, read, spot, mistakes),
-                _ => self.judge_decision(id, moment, seat, spot, mistakes),
+                "facts" => self.judge_fact(id, now, spot, mistakes),
+                _ => self.judge_decision(id, now, spot, mistakes),
             },
         }
     }
 
-    fn judge_fact(
-        &self,
-        id: &str,
-        moment: Moment,
-        seat: Seat,
-        read: &[Mention],
-        spot: Spot,
-        mistakes: &mut Mistakes,
-    ) {
-        let Some(made) = self.facts.get(id).copied() else {
-            if self.complete {
+    fn judge_fact(&self, id: &str, now: Situation<'_>, spot: Spot, mistakes: &mut Mistakes) {
+        if !self.complete || now.read_again.is_some_and(|facts| facts.contains(id)) {
+            return;
+        }
+        match self.facts.get(id) {
+            Some(made) if now.is_after(*made) => {}
+            Some(made) => {
+                mistakes
+                    .at(spot, &format!("no earlier step produces the fact `{id}`"))
+                    .help("move the step that produces it, or judge this later")
+                    .relate(unlocated(made.spot), "it is produced only here");
+            }
+            None => {
+                let message = format!("no step produces the fact {}", quoted(id));
                 let known = self.facts.keys().copied();
-                refuse_unknown("no step produces the fact", id, known, spot, mistakes);
+                mistakes.unknown(spot, &message, id, (THERE_ARE, known));
             }
-            return;
-        };
-        let read_in_time = reread(self.outline, read)
-            .any(|step| step.facts.iter().any(|fact| fact.id.as_str() == id));
-        if in_time(made, moment, seat) || read_in_time || !self.complete {
-            return;
-        }
-        let product = self
-            .outline
-            .steps
-            .iter()
-            .flat_map(|step| &step.facts)
-            .find(|fact| fact.id.as_str() == id);
-        let mistake = mistakes.at(spot, &format!("no earlier step produces the fact `{id}`"));
-        mistake.help("move the step that produces it, or judge this later");
-        if let Some(product) = product {
-            mistake.relate(unlocated(product.spot), "it is produced only here");
         }
     }
 
-    fn judge_decision(
-        &self,
-        id: &str,
-        moment: Moment,
-        seat: Seat,
-        spot: Spot,
-        mistakes: &mut Mistakes,
-    ) {
-        let decisions: Vec<(usize, String, Spot)> = self
-            .outline
-            .steps
-            .iter()
-            .enumerate()
-            .filter(|(_, step)| step.form == Some(Form::Choose))
-            .filter_map(|(index, step)| {
-                Some((index, step.id.as_ref()?.in_expressions(), step.spot))
-            })
-            .collect();
-        let Some((made, _, place)) = decisions.iter().find(|(_, name, _)| name == id) else {
-            if self.complete {
-                let known = decisions.iter().map(|(_, name, _)| name.as_str());
-                refuse_unknown("there is no `choose` step", id, known, spot, mistakes);
-            }
+    fn judge_decision(&self, id: &str, now: Situation<'_>, spot: Spot, mistakes: &mut Mistakes) {
+        if !self.complete {
             return;
-        };
-        if !in_time(*made, moment, seat) && self.complete {
-            mistakes
-                .at(spot, &format!("no earlier step decides `{id}`"))
-                .help("move the step that decides it, or judge this later")
-                .relate(unlocated(*place), "it is decided only here");
         }
-    }
-
-    fn judge_witness(&self, id: &str, spot: Spot, mistakes: &mut Mistakes) {
-        let steps = || self.outline.steps.iter();
-        let known = || {
-            steps()
-                .flat_map(|step| step.facts.iter().chain(&step.evidence))
-                .map(|product| product.id.as_str())
-        };
-        let spelled = id.replace('-', "_");
-        if self.complete && !known().any(|known| known == spelled) {
-            refuse_unknown(
-                "no step produces a fact or evidence",
-                id,
-                known(),
-                spot,
-                mistakes,
-            );
+        match self.decisions.get(id) {
+            Some(made) if now.is_after(*made) => {}
+            Some(made) => {
+                mistakes
+                    .at(spot, &format!("no earlier step decides `{id}`"))
+                    .help("move the step that decides it, or judge this later")
+                    .relate(unlocated(made.spot), "it is decided only here");
+            }
+            None => {
+                let message = format!("there is no `choose` step {}", quoted(id));
+                let known = self.decisions.keys().map(String::as_str);
+                mistakes.unknown(spot, &message, id, (THERE_ARE, known));
+            }
         }
     }
 }
 
-/// Whether something made at a step is there when it is read.
-fn in_time(made: usize, moment: Moment, seat: Seat) -> bool {
-    let Some(step) = seat.step else {
-        return true;
-    };
-    match moment {
-        Moment::Before => made < step,
-        Moment::After | Moment::Extracting => made <= step,
-        Moment::End => true,
+/// What stands before the names that could have been meant.
+const THERE_ARE: &str = "there are";
+
+/// When and where an expression is judged.
+#[derive(Clone, Copy)]
+struct Situation<'r> {
+    moment: Moment,
+    seat: Seat,
+    /// The facts that are read again just before.
+    read_again: Option<&'r BTreeSet<&'r str>>,
+}
+
+impl Situation<'_> {
+    /// Whether something is there by now.
+    fn is_after(self, made: Made) -> bool {
+        let Some(step) = self.seat.step else {
+            return true;
+        };
+        match self.moment {
+            Moment::Before => made.at < step,
+            Moment::After | Moment::Extracting => made.at <= step,
+            Moment::End => true,
+        }
     }
 }
 
@@ -418,24 +432,7 @@ fn judge_top(name: &str, moment: Moment, spot: Spot, mistakes: &mut Mistakes) {
             .help("it is there only in the `from` of a fact, in a step with an output; take a fact from it and read that");
     } else {
         let known = EVERYWHERE.iter().chain(&GROUPS).copied();
-        refuse_unknown("there is nothing called", name, known, spot, mistakes);
-    }
-}
-
-fn refuse_unknown<'k>(
-    what: &str,
-    name: &str,
-    known: impl Iterator<Item = &'k str>,
-    spot: Spot,
-    mistakes: &mut Mistakes,
-) {
-    let known: Vec<&str> = known.collect();
-    let mistake = mistakes.at(spot, &format!("{what} {}", quoted(name)));
-    if let Some(near) = nearest(name, known.iter().copied()) {
-        mistake.help(&format!("did you mean `{near}`?"));
-    } else if known.is_empty() {
-        mistake.help("there are none in this runbook");
-    } else {
-        mistake.help(&format!("there are {}", listed(known.into_iter())));
+        let message = format!("there is nothing called {}", quoted(name));
+        mistakes.unknown(spot, &message, name, (THERE_ARE, known));
     }
 }

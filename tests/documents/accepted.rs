@@ -43,7 +43,7 @@ fn what_is_used_is_taken_with_its_changes_and_its_source() {
     let impact = step(&runbook, "impact");
     assert_eq!(impact.title, "Say who waits for tea");
     assert_eq!(
-        impact.when.as_ref().map(|when| when.source()),
+        impact.when.as_ref().map(runbook::expr::Expression::source),
         Some("facts.warm")
     );
     assert_eq!(runbook.preflight[1].severity, Severity::Warn);

@@ -101,6 +101,38 @@ fn many_mistakes_are_cut_short() {
 }
 
 #[test]
+fn many_names_that_mean_nothing_are_no_work() {
+    let facts: String = (0..9_000)
+        .map(|n| format!("      f{n}: {{type: json}}\n"))
+        .collect();
+    let text = BREW.replace("      litres: {type: number}\n", &facts);
+    let uses: Vec<String> = (0..20_000).map(|n| format!("facts.g{n}")).collect();
+    let arguments: Vec<String> = uses
+        .chunks(60)
+        .map(|some| format!("'${{{}}}'", some.join("+")))
+        .collect();
+    let text = text.replace(", '']", &format!(", {}]", arguments.join(", ")));
+    assert_eq!(refused_brew(&text).len(), 51);
+    let names: Vec<String> = (0..20_000).map(|n| format!("s{n}")).collect();
+    let text = BREW.replace(
+        "[read-level, list-leaks]",
+        &format!("[{}]", names.join(", ")),
+    );
+    assert!(
+        refused_brew(&text)
+            .iter()
+            .any(|f| f.message == "`repeat` has more than 500 entries")
+    );
+}
+
+fn refused_brew(text: &str) -> Vec<Diagnostic> {
+    let start = Instant::now();
+    let found = read(text).expect_err("refused");
+    assert!(start.elapsed() < LIMIT, "took {:?}", start.elapsed());
+    found
+}
+
+#[test]
 fn long_texts_are_not_repeated() {
     let long = "a".repeat(500_000);
     let found = refused(

@@ -23,12 +23,12 @@ fn ids_are_given_once() {
         (
             "litres: {type: number}",
             "«level: {type: number}",
-            "fact `level` is a `number` here and a `integer` elsewhere",
+            "fact `level` has the type `number` here and `integer` elsewhere",
         ),
         (
             "leaks: {from: stdout}",
             "«photo: {from: stdout}",
-            "evidence `photo` is of media type `text/plain` here",
+            "evidence `photo` has the media type `text/plain` here",
         ),
     ]);
 }

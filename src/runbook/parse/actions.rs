@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use super::super::model::{
     Action, CheckSet, Choice, Choose, Command, Effect, HistoryCall, Method, Request, Wait,
 };
-use super::fields::{Fields, Reading, Value, canonical, quoted};
+use super::fields::{Fields, Reading, Value, canonical};
+use super::mistakes::quoted;
 use super::outline::{Form, Moment, Need};
 use super::tree::{Pair, Shape};
 use super::values::{body, is_variable};

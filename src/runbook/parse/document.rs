@@ -4,7 +4,8 @@ use super::super::diagnostic::Diagnostic;
 use super::super::library::Library;
 use super::super::model::{Check, CheckSet, Freeze, FreezeScope, Guard, Runbook, Source, Step};
 use super::super::{order, references};
-use super::fields::{Fields, Reading, Value, quoted};
+use super::fields::{Fields, Reading, Value};
+use super::mistakes::quoted;
 use super::outline::Outline;
 use super::rules::{check, guard, outcomes};
 use super::steps::step;
@@ -34,9 +35,6 @@ const RUNBOOK: [&str; 15] = [
     "outcomes",
 ];
 
-/// Most entries of one list: more is not a path that a person can walk.
-const MOST_ITEMS: usize = 500;
-
 /// Reads a runbook; `libraries` is what its `use:` entries are taken from.
 ///
 /// `file_name` is recorded as the name of the source, without being opened.
@@ -64,7 +62,7 @@ pub(crate) fn read<T>(
     bytes: &[u8],
     reader: impl FnOnce(&Node, &str, &mut Reading) -> Option<T>,
 ) -> Result<T, Vec<Diagnostic>> {
-    let text = Text::of(bytes).map_err(|diagnostic| vec![diagnostic])?;
+    let text = Text::of(bytes)?;
     let mut reading = Reading::default();
     let result = grow(&text, &mut reading.mistakes)
         .and_then(|root| reader(&root, text.as_str(), &mut reading));
@@ -254,15 +252,12 @@ fn each(
     reading: &mut Reading,
     mut read: impl FnMut(&Node, &mut Reading),
 ) -> Option<usize> {
+    // A runbook without guards is poor, but one without steps is nothing.
+    let all = value.items(&mut reading.mistakes)?;
     let items = match shelf {
-        Shelf::Steps => value.some_items(&mut reading.mistakes)?,
-        Shelf::Checks | Shelf::Guards => value.items(&mut reading.mistakes)?,
+        Shelf::Checks | Shelf::Guards if all.is_empty() => all,
+        _ => value.some_items(&mut reading.mistakes)?,
     };
-    if let Some(beyond) = items.get(MOST_ITEMS) {
-        let message = format!("`{}` has more than {MOST_ITEMS} entries", value.name);
-        reading.mistakes.at(beyond.spot, &message);
-        return None;
-    }
     for node in items {
         if let Some(node) = finder.resolve(node, shelf, reading) {
             read(&node, reading);

@@ -5,77 +5,17 @@
 
 use std::str::FromStr;
 
-use super::super::diagnostic::{Diagnostic, Place};
+use super::super::diagnostic::Diagnostic;
+use super::mistakes::{Mistakes, called, listed, quoted};
 use super::outline::{Mention, Moment, Need, Subject};
-use super::text::{Spot, Text};
+use super::text::Spot;
 use super::tree::{Node, Pair, Scalar, Shape};
 use crate::clock::Span;
 use crate::expr::{Expression, SyntaxError, Template};
 use crate::ids::Slug;
 
-/// Most mistakes reported of one document; who has more fixes these first.
-pub(crate) const MOST_MISTAKES: usize = 50;
-
-/// The mistakes found so far.
-#[derive(Default)]
-pub(crate) struct Mistakes {
-    found: Vec<Diagnostic>,
-}
-
-impl Mistakes {
-    /// Reports a mistake; more can be said about it on what is returned.
-    pub(crate) fn at(&mut self, spot: Spot, message: &str) -> &mut Diagnostic {
-        // Lines are counted at the end, for those mistakes that are shown.
-        self.found.push(Diagnostic::new(unlocated(spot), message));
-        let last = self.found.len() - 1;
-        &mut self.found[last]
-    }
-
-    /// Whether nothing was reported.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.found.is_empty()
-    }
-
-    /// All mistakes in the order of the document, at most [`MOST_MISTAKES`] and one that says how many more there are.
-    pub(crate) fn located(self, text: &Text<'_>) -> Vec<Diagnostic> {
-        let mut found = self.found;
-        found.sort_by_key(|mistake| mistake.place.start);
-        found.dedup();
-        if found.len() > MOST_MISTAKES {
-            let more = found.len() - MOST_MISTAKES;
-            found.truncate(MOST_MISTAKES + 1);
-            if let Some(last) = found.last_mut() {
-                let message =
-                    format!("{more} more mistakes follow from here; fix the ones above first");
-                *last = Diagnostic::new(last.place, &message);
-            }
-        }
-        for mistake in &mut found {
-            mistake.place = text.place(spot_of(mistake.place));
-            for related in &mut mistake.related {
-                related.place = text.place(spot_of(related.place));
-            }
-        }
-        found
-    }
-}
-
-/// A place whose line is not counted yet.
-pub(crate) fn unlocated(spot: Spot) -> Place {
-    Place {
-        line: 0,
-        column: 0,
-        start: spot.start,
-        end: spot.end,
-    }
-}
-
-fn spot_of(place: Place) -> Spot {
-    Spot {
-        start: place.start,
-        end: place.end,
-    }
-}
+/// Most entries of one list: more is nothing that a person can walk through.
+const MOST_ITEMS: usize = 500;
 
 /// What readers write to: mistakes, and what the current item says about other parts of the document.
 #[derive(Default)]
@@ -121,14 +61,12 @@ impl<'n> Fields<'n> {
             return None;
         };
         for pair in pairs.iter().filter(|pair| !known.contains(&&*pair.key)) {
-            let mistake = reading.mistakes.at(
+            reading.mistakes.unknown(
                 pair.spot,
                 &format!("{what} has an unknown key {}", quoted(&pair.key)),
+                &pair.key,
+                ("known keys are", known.iter().copied()),
             );
-            match nearest(&pair.key, known.iter().copied()) {
-                Some(near) => mistake.help(&format!("did you mean `{near}`?")),
-                None => mistake.help(&format!("known keys are {}", listed(known.iter().copied()))),
-            };
         }
         Some(Self {
             what,
@@ -185,16 +123,20 @@ impl<'n> Value<'n> {
 
     /// Reports that the value is not what was wanted.
     pub(crate) fn wrong<'m>(&self, wanted: &str, mistakes: &'m mut Mistakes) -> &'m mut Diagnostic {
+        let message = self.not(wanted);
+        mistakes.at(self.spot(), &message)
+    }
+
+    fn not(&self, wanted: &str) -> String {
         let name = called(self.name);
-        let message = match &self.node.shape {
+        match &self.node.shape {
             Shape::Nothing => format!("{name} has no value; it must be {wanted}"),
             Shape::Mapping(_) => format!("{name} must be {wanted}, not a mapping"),
             Shape::List(_) => format!("{name} must be {wanted}, not a list"),
             Shape::Scalar(scalar) => {
                 format!("{name} must be {wanted}, not {}", quoted(&scalar.text))
             }
-        };
-        mistakes.at(self.spot(), &message)
+        }
     }
 
     /// The pairs of a mapping.
@@ -215,11 +157,16 @@ impl<'n> Value<'n> {
         Some(items)
     }
 
-    /// The items of a list that has at least one.
+    /// The items of a list that has at least one, and no more than any runbook needs.
     pub(crate) fn some_items(&self, mistakes: &mut Mistakes) -> Option<&'n [Node]> {
         let items = self.items(mistakes)?;
         if items.is_empty() {
             mistakes.at(self.spot(), &format!("{} is empty", called(self.name)));
+            return None;
+        }
+        if let Some(beyond) = items.get(MOST_ITEMS) {
+            let message = format!("{} has more than {MOST_ITEMS} entries", called(self.name));
+            mistakes.at(beyond.spot, &message);
             return None;
         }
         Some(items)
@@ -313,7 +260,7 @@ impl<'n> Value<'n> {
         let number = self
             .node
             .as_text()
-            .and_then(|text| canonical(text))
+            .and_then(canonical)
             .filter(|number| bounds.contains(number));
         if number.is_none() {
             let wanted = format!("a whole number from {} to {}", bounds.start(), bounds.end());
@@ -341,11 +288,9 @@ impl<'n> Value<'n> {
         let text = self.text_as(&wanted, mistakes)?;
         let found = words.iter().find(|(word, _)| *word == text);
         if found.is_none() {
-            let near = nearest(text, words.iter().map(|(word, _)| *word)).map(str::to_owned);
-            let mistake = self.wrong(&wanted, mistakes);
-            if let Some(near) = near {
-                mistake.help(&format!("did you mean `{near}`?"));
-            }
+            let message = self.not(&wanted);
+            let words = words.iter().map(|(word, _)| *word);
+            mistakes.unknown(self.spot(), &message, text, ("write", words));
         }
         found.map(|(_, meaning)| *meaning)
     }
@@ -461,56 +406,4 @@ pub(crate) fn canonical(text: &str) -> Option<u32> {
     text.parse::<u32>()
         .ok()
         .filter(|number| number.to_string() == text)
-}
-
-/// Longest piece of a document that a message repeats, in characters.
-const LONGEST_QUOTE: usize = 60;
-
-/// A piece of the document in backticks, cut where it is long.
-pub(crate) fn quoted(text: &str) -> String {
-    let text = text.trim();
-    if text.chars().nth(LONGEST_QUOTE).is_some() {
-        let cut: String = text.chars().take(LONGEST_QUOTE).collect();
-        format!("`{cut}…`")
-    } else {
-        format!("`{text}`")
-    }
-}
-
-/// A key gets backticks; what already has some, or is several words, does not.
-fn called(name: &str) -> String {
-    if name.contains(['`', ' ']) {
-        name.to_owned()
-    } else {
-        format!("`{name}`")
-    }
-}
-
-/// Names in backticks, at most a dozen.
-pub(crate) fn listed<'a>(names: impl Iterator<Item = &'a str>) -> String {
-    let names: Vec<&str> = names.collect();
-    let mut shown: Vec<String> = names
-        .iter()
-        .take(24)
-        .map(|name| format!("`{name}`"))
-        .collect();
-    if names.len() > shown.len() {
-        shown.push("…".into());
-    }
-    shown.join(", ")
-}
-
-/// The name that was probably meant.
-pub(crate) fn nearest<'a>(word: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    // Nobody means a name this long, and the comparison is quadratic.
-    if word.chars().count() > 80 {
-        return None;
-    }
-    let plain = |text: &str| text.to_lowercase().replace(['-', '_', ' '], "");
-    let word = plain(word);
-    names
-        .map(|name| (strsim::damerau_levenshtein(&word, &plain(name)), name))
-        .filter(|(distance, name)| *distance <= (name.len().min(word.len()) / 3).max(1))
-        .min_by_key(|(distance, _)| *distance)
-        .map(|(_, name)| name)
 }

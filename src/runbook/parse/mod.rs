@@ -8,6 +8,7 @@
 //! also leaves nothing to multiply. Plain `true` and `false` are booleans; everything else is what its key demands, so
 //! `no`, `0755` and `22:22` stay the text that they look like.
 
+pub(super) mod mistakes;
 pub(super) mod text;
 pub(super) mod tree;
 

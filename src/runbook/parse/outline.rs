@@ -52,6 +52,23 @@ pub(crate) struct StepOutline {
     pub(crate) complete: bool,
 }
 
+impl StepOutline {
+    /// A step of which nothing is known yet: taken for a change.
+    pub(crate) fn unread(spot: Spot) -> Self {
+        Self {
+            id: None,
+            spot,
+            form: None,
+            effect: Effect::Change,
+            certain: false,
+            facts: Vec::new(),
+            evidence: Vec::new(),
+            mentions: Vec::new(),
+            complete: false,
+        }
+    }
+}
+
 /// A check, as others see it.
 pub(crate) struct CheckOutline {
     /// Its id, where it has one.

@@ -1,7 +1,8 @@
 //! Checks, guards and outcomes.
 
 use super::super::model::{Check, CheckSet, Deny, Guard, Outcome, Severity};
-use super::fields::{Fields, Reading, Value, quoted};
+use super::fields::{Fields, Reading, Value};
+use super::mistakes::quoted;
 use super::outline::{CheckOutline, GuardOutline, Moment, Need};
 use super::tree::{Node, Shape};
 use crate::ids::Slug;

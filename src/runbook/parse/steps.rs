@@ -7,6 +7,7 @@ use super::super::model::{
 };
 use super::actions::{Manner, manner};
 use super::fields::{Fields, Reading};
+use super::mistakes::quoted;
 use super::outline::{Form, Moment, Need, Product, StepOutline};
 use super::rules::{id, named, paragraph};
 use super::tree::{Node, Pair};
@@ -43,6 +44,14 @@ const STEP: [&str; 26] = [
     "checks",
 ];
 
+const PHASES: [(&str, Phase); 5] = [
+    ("truth", Phase::Truth),
+    ("classify", Phase::Classify),
+    ("act", Phase::Act),
+    ("verify", Phase::Verify),
+    ("record", Phase::Record),
+];
+
 /// How long an approval holds where the step does not say.
 const APPROVAL_HOLDS: Span = Span::from_secs(30 * 60);
 /// Most attempts: what did not work ten times needs a person.
@@ -50,31 +59,14 @@ const MOST_ATTEMPTS: u32 = 10;
 
 /// A step and what others see of it.
 pub(crate) fn step(node: &Node, reading: &mut Reading) -> (Option<Step>, StepOutline) {
-    let mut outline = StepOutline {
-        id: None,
-        spot: node.spot,
-        form: None,
-        effect: Effect::Change,
-        certain: true,
-        facts: Vec::new(),
-        evidence: Vec::new(),
-        mentions: Vec::new(),
-        complete: false,
-    };
+    let mut outline = StepOutline::unread(node.spot);
     let Some(fields) = Fields::open(node, named("step", node), &STEP, reading) else {
         return (None, outline);
     };
     (outline.id, outline.spot) = id(&fields, reading);
-    let phase = fields.need("phase", reading).and_then(|value| {
-        let words = [
-            ("truth", Phase::Truth),
-            ("classify", Phase::Classify),
-            ("act", Phase::Act),
-            ("verify", Phase::Verify),
-            ("record", Phase::Record),
-        ];
-        value.word(&words, &mut reading.mistakes)
-    });
+    let phase = fields
+        .need("phase", reading)
+        .and_then(|value| value.word(&PHASES, &mut reading.mistakes));
     let title = fields
         .need("title", reading)
         .and_then(|value| value.line(&mut reading.mistakes));
@@ -97,17 +89,14 @@ pub(crate) fn step(node: &Node, reading: &mut Reading) -> (Option<Step>, StepOut
     let (facts, all_facts) = facts(&fields, manner.form, &mut outline.facts, reading);
     let (evidence, all_evidence) = evidence(&fields, manner.form, &mut outline.evidence, reading);
     let approve = approve(&fields, reading);
-    let timeout = fields
-        .get("timeout")
-        .and_then(|value| value.span(&mut reading.mistakes))
-        .unwrap_or(DEFAULT_TIMEOUT);
+    let timeout = span(&fields, "timeout", DEFAULT_TIMEOUT, reading);
     let attempts = attempts(&fields, manner.form, outline.effect, reading);
     let verify = verify(&fields, reading);
     let on_failure = fields
         .get("on_failure")
         .and_then(|value| value.step(Need::Return, reading));
     let necessity = necessity(&fields, manner.action.as_ref(), reading);
-    outline.certain = when.is_none() && fields.get("when").is_none() && !is_skippable_law(&fields);
+    outline.certain = is_certain(&fields);
     outline.mentions = reading.take_mentions();
     outline.complete = outline.id.is_some() && outline.form.is_some() && all_facts && all_evidence;
     let effect = outline.effect;
@@ -135,11 +124,18 @@ pub(crate) fn step(node: &Node, reading: &mut Reading) -> (Option<Step>, StepOut
     (step, outline)
 }
 
-fn is_skippable_law(fields: &Fields<'_>) -> bool {
+/// Whether nothing lets the step be left out.
+fn is_certain(fields: &Fields<'_>) -> bool {
+    let required = fields.get("required");
+    fields.get("when").is_none()
+        && required.is_none_or(|value| value.node.as_text() == Some("true"))
+}
+
+fn span(fields: &Fields<'_>, key: &'static str, otherwise: Span, reading: &mut Reading) -> Span {
     fields
-        .get("required")
-        .and_then(|value| value.node.as_text())
-        == Some("false")
+        .get(key)
+        .and_then(|value| value.span(&mut reading.mistakes))
+        .unwrap_or(otherwise)
 }
 
 fn effect(fields: &Fields<'_>, manner: &Manner, reading: &mut Reading) -> Effect {
@@ -205,7 +201,7 @@ fn fact(
     step: &str,
     reading: &mut Reading,
 ) -> Option<FactSpec> {
-    let what = format!("fact {}", super::fields::quoted(&pair.key));
+    let what = format!("fact {}", quoted(&pair.key));
     let known = ["type", "one_of", "unit", "prompt", "from"];
     let fields = Fields::open(&pair.value, what, &known, reading)?;
     let kind: Option<Kind> = kind(&fields, reading);
@@ -278,7 +274,7 @@ fn evidence_item(
     step: &str,
     reading: &mut Reading,
 ) -> Option<EvidenceSpec> {
-    let what = format!("evidence {}", super::fields::quoted(&pair.key));
+    let what = format!("evidence {}", quoted(&pair.key));
     let fields = Fields::open(&pair.value, what, &["from", "media_type"], reading)?;
     let from = fields.get("from").and_then(|value| {
         let words = [
@@ -343,7 +339,7 @@ fn media_type(text: String, spot: super::text::Spot, reading: &mut Reading) -> S
         .split_once('/')
         .is_some_and(|(a, b)| is_name(a) && is_name(b))
     {
-        let message = format!("{} is not a media type", super::fields::quoted(&text));
+        let message = format!("{} is not a media type", quoted(&text));
         reading
             .mistakes
             .at(spot, &message)
@@ -362,10 +358,7 @@ fn approve(fields: &Fields<'_>, reading: &mut Reading) -> Option<Approve> {
     let other_than = fields
         .get("other_than")
         .and_then(|value| value.expression(Moment::Before, reading));
-    let expires = fields
-        .get("expires")
-        .and_then(|value| value.span(&mut reading.mistakes))
-        .unwrap_or(APPROVAL_HOLDS);
+    let expires = span(&fields, "expires", APPROVAL_HOLDS, reading);
     Some(Approve {
         by: by?,
         other_than,

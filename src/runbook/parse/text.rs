@@ -25,13 +25,13 @@ impl<'t> Text<'t> {
     ///
     /// # Errors
     /// One diagnostic: too large, not UTF-8, or holding NUL.
-    pub(crate) fn of(bytes: &'t [u8]) -> Result<Self, Diagnostic> {
+    pub(crate) fn of(bytes: &'t [u8]) -> Result<Self, Vec<Diagnostic>> {
         if bytes.len() > LARGEST {
             let message = format!(
                 "the document has {} bytes; at most {LARGEST} are read",
                 bytes.len()
             );
-            return Err(Diagnostic::new(byte_place(bytes, 0), &message));
+            return Err(vec![Diagnostic::new(byte_place(bytes, 0), &message)]);
         }
         let text = std::str::from_utf8(bytes).map_err(|error| {
             let place = byte_place(bytes, error.valid_up_to());
@@ -43,11 +43,12 @@ impl<'t> Text<'t> {
                 ),
             );
             diagnostic.help("save it as UTF-8");
-            diagnostic
+            vec![diagnostic]
         })?;
         if let Some(at) = text.find('\0') {
             let place = byte_place(bytes, at);
-            return Err(Diagnostic::new(place, "the document holds a NUL byte"));
+            let message = "the document holds a NUL byte";
+            return Err(vec![Diagnostic::new(place, message)]);
         }
         let lines = std::iter::once(0)
             .chain(text.match_indices('\n').map(|(at, _)| at + 1))

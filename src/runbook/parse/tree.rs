@@ -10,7 +10,7 @@ use std::collections::btree_map::Entry;
 use serde_yaml::granit_parser::{self as yaml, Event, Parser, ScalarStyle};
 
 use super::super::diagnostic::is_treacherous;
-use super::fields::{Mistakes, quoted, unlocated};
+use super::mistakes::{Mistakes, quoted, unlocated};
 use super::text::{Spot, Text};
 
 /// Deepest nesting of lists and mappings; the format itself needs seven, request bodies a few more.

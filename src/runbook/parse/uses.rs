@@ -6,7 +6,8 @@
 use std::borrow::Cow;
 
 use super::super::library::Library;
-use super::fields::{Reading, Value, listed, nearest, quoted};
+use super::fields::{Reading, Value};
+use super::mistakes::{listed, quoted};
 use super::tree::{Node, Pair, Shape};
 
 /// A list that may hold `use` entries.
@@ -101,12 +102,11 @@ impl<'l> Finder<'l> {
         };
         let Some(index) = self.libraries.iter().position(|l| l.id() == library) else {
             let message = format!("there is no library {}", quoted(library));
-            let mistake = reading.mistakes.at(target.spot, &message);
-            let known = || self.libraries.iter().map(Library::id);
-            match nearest(library, known()) {
-                Some(near) => mistake.help(&format!("did you mean `{near}`?")),
-                None => mistake.help(&format!("libraries are {}", listed(known()))),
-            };
+            let known = self.libraries.iter().map(Library::id);
+            let known = ("libraries are", known);
+            reading
+                .mistakes
+                .unknown(target.spot, &message, library, known);
             return None;
         };
         self.used[index] = true;
@@ -119,13 +119,8 @@ impl<'l> Finder<'l> {
                 shelf.item(),
                 quoted(item)
             );
-            let mistake = reading.mistakes.at(target.spot, &message);
-            let known = || library.items(shelf);
-            let has = format!("it has {}", listed(known()));
-            match nearest(item, known()) {
-                Some(near) => mistake.help(&format!("did you mean `{near}`? {has}")),
-                None => mistake.help(&has),
-            };
+            let known = ("it has", library.items(shelf));
+            reading.mistakes.unknown(target.spot, &message, item, known);
         }
         found
     }

@@ -4,7 +4,8 @@ use serde_json::Value as Json;
 
 use super::super::kind::Kind;
 use super::super::model::{Body, Input, Secret};
-use super::fields::{Fields, Reading, Value, listed, quoted};
+use super::fields::{Fields, Reading, Value};
+use super::mistakes::{listed, quoted};
 use super::outline::Moment;
 use super::tree::{Node, Scalar, Shape};
 use crate::ids::Field;
