@@ -6,12 +6,13 @@
 use std::io::Write as _;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
 use crate::clock::{Span, Timestamp};
 use crate::effects::console::{Console, Given, Reply};
 use crate::effects::hands::{Hands, Performed, Task};
+use crate::effects::live;
+use crate::effects::stop::stop;
 use crate::execution::accept::accept;
 use crate::execution::event::{
     AttemptFinished, AttemptStarted, Ending, Event, Evidence, Origin, StepVerdict, Work,
@@ -29,6 +30,8 @@ use crate::runbook::model::Step;
 
 /// Largest file that a person may give as evidence: 64 MiB; a screenshot or a log excerpt is far below.
 const LARGEST_GIVEN: u64 = 64 << 20;
+/// Lines that wait for the screen before further ones are dropped from it; the record has them all.
+const LINES: usize = 256;
 /// Between two signs that work is still under way.
 const TICK: Duration = Duration::from_secs(1);
 
@@ -217,8 +220,8 @@ impl<C: Console, H: Hands> Engine<C, H> {
         attempt: u32,
         fence: Option<u64>,
     ) -> Performed {
-        let (live, mut lines) = mpsc::channel(256);
-        let (stop, stopped) = watch::channel(false);
+        let (live, mut lines) = live::channel(LINES);
+        let (stopper, stop) = stop();
         let task = Task {
             step,
             work,
@@ -227,7 +230,7 @@ impl<C: Console, H: Hands> Engine<C, H> {
             fence,
             artifacts: self.journal.artifacts(),
             live,
-            stop: stopped,
+            stop,
         };
         let began = Instant::now();
         let mut tick = tokio::time::interval(TICK);
@@ -236,8 +239,8 @@ impl<C: Console, H: Hands> Engine<C, H> {
         let performed = loop {
             tokio::select! {
                 biased;
-                _ = tokio::signal::ctrl_c() => { let _ = stop.send(true); }
-                Some(line) = lines.recv() => self.console.live(&line),
+                _ = tokio::signal::ctrl_c() => { stopper.stop(); }
+                Some(line) = lines.recv() => self.console.live(&line.text),
                 performed = &mut performing => break performed,
                 _ = tick.tick() => {
                     let elapsed = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
@@ -246,7 +249,7 @@ impl<C: Console, H: Hands> Engine<C, H> {
             }
         };
         while let Ok(line) = lines.try_recv() {
-            self.console.live(&line);
+            self.console.live(&line.text);
         }
         performed
     }

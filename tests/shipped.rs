@@ -7,7 +7,15 @@ use runbook::runbook::shipped::{RUNBOOKS, STANDARD, read};
 #[test]
 fn the_shipped_library_parses() {
     if let Err(mistakes) = Library::parse(STANDARD.file, STANDARD.text.as_bytes()) {
-        panic!("{}", render(&mistakes, STANDARD.file, STANDARD.text.as_bytes(), Paint::Plain));
+        panic!(
+            "{}",
+            render(
+                &mistakes,
+                STANDARD.file,
+                STANDARD.text.as_bytes(),
+                Paint::Plain
+            )
+        );
     }
 }
 
@@ -15,7 +23,15 @@ fn the_shipped_library_parses() {
 fn every_shipped_runbook_parses() {
     for shipped in RUNBOOKS {
         if let Err(mistakes) = read(shipped.file, shipped.text.as_bytes()) {
-            panic!("{}", render(&mistakes, shipped.file, shipped.text.as_bytes(), Paint::Plain));
+            panic!(
+                "{}",
+                render(
+                    &mistakes,
+                    shipped.file,
+                    shipped.text.as_bytes(),
+                    Paint::Plain
+                )
+            );
         }
     }
 }

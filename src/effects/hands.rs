@@ -2,14 +2,15 @@
 
 use std::future::Future;
 
-use tokio::sync::{mpsc, watch};
-
 use crate::clock::Span;
 use crate::execution::event::{Ending, Evidence, Learned, Work};
 use crate::execution::found::CameBack;
 use crate::execution::gate::FreezeReading;
 use crate::journal::Artifacts;
 use crate::runbook::model::Step;
+
+use super::live::Live;
+use super::stop::Stop;
 
 /// What performs effects.
 pub trait Hands {
@@ -35,9 +36,9 @@ pub struct Task<'a> {
     /// Where output is kept.
     pub artifacts: Artifacts,
     /// Where lines go while it is under way; lines are dropped rather than waited for.
-    pub live: mpsc::Sender<String>,
-    /// Becomes true when the operator wants it stopped.
-    pub stop: watch::Receiver<bool>,
+    pub live: Live,
+    /// The operator's stop.
+    pub stop: Stop,
 }
 
 /// How a piece of work ended.
