@@ -1,1 +1,397 @@
-//! Placeholder.
+//! The loop: ask the machine what comes next, write the intent, perform it, write the outcome.
+//!
+//! All control flow of an execution is here. Whatever ends this process, at any point, the journal holds every intent
+//! whose effect may have reached the world, and every outcome that was shown.
+
+use std::io::Write as _;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::clock::{Span, Timestamp};
+use crate::effects::console::{Console, Given, Reply};
+use crate::effects::hands::{Hands, Performed, Task};
+use crate::effects::live;
+use crate::effects::stop::stop;
+use crate::execution::accept::accept;
+use crate::execution::event::{
+    AttemptFinished, AttemptStarted, Ending, Event, Evidence, Origin, StepVerdict, Work,
+};
+use crate::execution::found::extract;
+use crate::execution::gate;
+use crate::execution::next::{Next, Performance, next};
+use crate::execution::plan::Plan;
+use crate::execution::question::{Draft, Question};
+use crate::execution::state::{Illegal, State};
+use crate::ids::Field;
+use crate::journal::{AppendError, Journal};
+use crate::redact::Redactor;
+use crate::runbook::model::Step;
+
+/// Largest file that a person may give as evidence: 64 MiB; a screenshot or a log excerpt is far below.
+const LARGEST_GIVEN: u64 = 64 << 20;
+/// Lines that wait for the screen before further ones are dropped from it; the record has them all.
+const LINES: usize = 256;
+/// Between two signs that work is still under way.
+const TICK: Duration = Duration::from_secs(1);
+
+/// Why the loop cannot go on. The execution can be resumed once the cause is gone.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// An event could not be made durable, so nothing further is performed.
+    #[error("the journal cannot be written, so nothing more is performed")]
+    Journal(#[from] AppendError),
+    /// The machine asked for something that cannot follow: a bug.
+    #[error("the machine contradicts itself")]
+    Contradiction(#[from] Illegal),
+    /// An event cannot be written without a secret in it.
+    #[error("an event would have held a secret that cannot be masked")]
+    Secret,
+}
+
+/// How the loop came to rest.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Rest {
+    /// The execution ended for good.
+    Ended,
+    /// It was paused; it can be resumed.
+    Paused,
+    /// It needs an answer that nobody here can give; it can be resumed.
+    NeedsPerson {
+        /// The question.
+        question: Box<Question>,
+        /// What would be needed.
+        needs: String,
+    },
+}
+
+/// One execution under way in this process.
+pub struct Engine<C, H> {
+    plan: Plan,
+    state: State,
+    journal: Journal,
+    redactor: Redactor,
+    console: C,
+    hands: H,
+}
+
+impl<C: Console, H: Hands> Engine<C, H> {
+    /// Takes up an execution whose journal says `state`.
+    pub fn new(
+        plan: Plan,
+        state: State,
+        journal: Journal,
+        redactor: Redactor,
+        console: C,
+        hands: H,
+    ) -> Self {
+        Self {
+            plan,
+            state,
+            journal,
+            redactor,
+            console,
+            hands,
+        }
+    }
+
+    /// What is true now.
+    pub fn state(&self) -> &State {
+        &self.state
+    }
+
+    /// Goes on until the execution ends, is paused, or needs somebody.
+    ///
+    /// # Errors
+    /// [`EngineError`]; everything recorded before it stays recorded.
+    pub async fn run(&mut self) -> Result<Rest, EngineError> {
+        loop {
+            if let Some(rest) = self.advance().await? {
+                return Ok(rest);
+            }
+        }
+    }
+
+    /// Goes on by one thing.
+    ///
+    /// # Errors
+    /// As [`Engine::run`].
+    pub async fn advance(&mut self) -> Result<Option<Rest>, EngineError> {
+        match next(&self.plan, &self.state, Timestamp::now()) {
+            Next::Record(event) => self.record(event)?,
+            Next::Perform(performance) => self.perform(performance).await?,
+            Next::Ask(question) => return self.ask(&question),
+            Next::Sleep(until) => self.sleep(until).await?,
+            Next::Finished => return Ok(Some(Rest::Ended)),
+        }
+        Ok(None)
+    }
+
+    /// Makes an event durable, then true, then seen; in this order.
+    ///
+    /// # Errors
+    /// [`EngineError`]; the event is then not recorded.
+    pub fn record(&mut self, event: Event) -> Result<(), EngineError> {
+        let event = self.without_secrets(event)?;
+        self.state.clone().apply(Timestamp::now(), &event)?;
+        for entry in self
+            .journal
+            .append(&self.state.operator.name.clone(), &event)?
+        {
+            self.state.apply(entry.time, &entry.event)?;
+            self.console.recorded(&self.plan, &self.state, &entry.event);
+        }
+        Ok(())
+    }
+
+    /// Masks registered secrets wherever they stand in the event.
+    fn without_secrets(&self, event: Event) -> Result<Event, EngineError> {
+        let text = serde_json::to_string(&event).map_err(|_| EngineError::Secret)?;
+        let masked = self.redactor.text(&text);
+        if masked == text {
+            return Ok(event);
+        }
+        serde_json::from_str(&masked).map_err(|_| EngineError::Secret)
+    }
+
+    async fn perform(&mut self, performance: Performance) -> Result<(), EngineError> {
+        let Performance {
+            step,
+            work_of,
+            attempt,
+            work,
+            change,
+        } = performance;
+        let Some(of) = self.plan.step(&work_of).cloned() else {
+            return Ok(());
+        };
+        let clearance = if change {
+            let reading = self.hands.read_freeze().await;
+            match gate::clear(
+                &self.plan,
+                &self.state,
+                &of,
+                &work,
+                &reading,
+                Timestamp::now(),
+            ) {
+                Ok(clearance) => Some(clearance),
+                Err(grounds) => return self.record(Event::Refused { step, grounds }),
+            }
+        } else {
+            None
+        };
+        let fence = clearance.as_ref().map(|c| c.fence);
+        let started = AttemptStarted {
+            step: step.clone(),
+            work_of: work_of.clone(),
+            attempt,
+            work,
+            clearance,
+        };
+        let work = started.work.clone();
+        self.record(Event::AttemptStarted(Box::new(started)))?;
+        if work == Work::ByHand {
+            return Ok(());
+        }
+        let began = Instant::now();
+        let performed = self.watch(&of, &work, attempt, fence).await;
+        let took =
+            Span::from_millis(u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX));
+        let (ending, facts) = self.outcome(&of, performed.ending, &performed.came_back, change);
+        let finished = AttemptFinished {
+            step,
+            work_of,
+            attempt,
+            ending,
+            facts,
+            evidence: performed.evidence,
+            learned: performed.learned,
+            took,
+        };
+        self.record(Event::AttemptFinished(Box::new(finished)))
+    }
+
+    /// Performs work while showing what it prints and listening for Ctrl-C.
+    async fn watch(
+        &mut self,
+        step: &Step,
+        work: &Work,
+        attempt: u32,
+        fence: Option<u64>,
+    ) -> Performed {
+        let (live, mut lines) = live::channel(LINES);
+        let (stopper, stop) = stop();
+        let task = Task {
+            step,
+            work,
+            attempt,
+            timeout: step.timeout,
+            fence,
+            artifacts: self.journal.artifacts(),
+            live,
+            stop,
+        };
+        let began = Instant::now();
+        let mut tick = tokio::time::interval(TICK);
+        let performing = self.hands.perform(task);
+        tokio::pin!(performing);
+        let performed = loop {
+            tokio::select! {
+                biased;
+                _ = tokio::signal::ctrl_c() => { stopper.stop(); }
+                Some(line) = lines.recv() => self.console.live(&line.text),
+                performed = &mut performing => break performed,
+                _ = tick.tick() => {
+                    let elapsed = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+                    self.console.elapsed(Span::from_millis(elapsed));
+                }
+            }
+        };
+        while let Ok(line) = lines.try_recv() {
+            self.console.live(&line.text);
+        }
+        performed
+    }
+
+    /// The facts of what came back. A change that answered, but not so that it can be understood, is in doubt.
+    fn outcome(
+        &self,
+        step: &Step,
+        ending: Ending,
+        came_back: &crate::execution::found::CameBack,
+        change: bool,
+    ) -> (Ending, std::collections::BTreeMap<Field, serde_json::Value>) {
+        let none = std::collections::BTreeMap::new();
+        let Ending::Done { code, .. } = ending else {
+            return (ending, none);
+        };
+        match extract(&self.plan, &self.state, step, came_back, Timestamp::now()) {
+            Ok(facts) => (ending, facts),
+            Err(why) if change => (
+                Ending::Doubtful {
+                    why: format!("it answered, but {why}"),
+                },
+                none,
+            ),
+            Err(why) => (Ending::Failed { why, code }, none),
+        }
+    }
+
+    fn ask(&mut self, question: &Question) -> Result<Option<Rest>, EngineError> {
+        match self.console.ask(&self.plan, &self.state, question) {
+            Reply::Answer { draft, given } => {
+                let event = self.keep(question, draft, given).and_then(|draft| {
+                    accept(&self.plan, &self.state, question, draft, Timestamp::now())
+                        .map_err(|why| why.to_string())
+                });
+                match event {
+                    Ok(event) => self.record(event)?,
+                    Err(why) => self.console.not_accepted(&why),
+                }
+                Ok(None)
+            }
+            Reply::Note(text) => self.record(Event::NoteAdded { text }).map(|()| None),
+            Reply::Pause { reason } => {
+                self.record(Event::Paused { reason })?;
+                Ok(Some(Rest::Paused))
+            }
+            Reply::Abort { reason } => {
+                self.record(Event::Aborted { reason })?;
+                Ok(Some(Rest::Ended))
+            }
+            Reply::Nobody { needs } => {
+                self.record(Event::Paused {
+                    reason: format!("nobody to answer: {needs}"),
+                })?;
+                Ok(Some(Rest::NeedsPerson {
+                    question: Box::new(question.clone()),
+                    needs,
+                }))
+            }
+        }
+    }
+
+    /// Keeps the evidence that a person gave and puts it into the answer.
+    fn keep(
+        &self,
+        question: &Question,
+        mut draft: Draft,
+        given: Vec<(Field, Given)>,
+    ) -> Result<Draft, String> {
+        let found = match &mut draft {
+            Draft::Facts(found) | Draft::DoneByHand { found, .. } => found,
+            _ if given.is_empty() => return Ok(draft),
+            _ => return Err("evidence does not belong to this answer".into()),
+        };
+        for (id, given) in given {
+            let media_type = self.media_type(&id, &given);
+            let artifact =
+                self.copy(&format!("{}.{id}.txt", question.step), &given, &media_type)?;
+            found.evidence.push(Evidence {
+                id: Some(id),
+                artifact,
+                origin: Origin::Attested,
+            });
+        }
+        Ok(draft)
+    }
+
+    fn media_type(&self, id: &Field, given: &Given) -> String {
+        let mut specs = self.plan.runbook().steps.iter().flat_map(|s| &s.evidence);
+        match (given, specs.find(|e| e.id == *id)) {
+            (Given::Text(_), _) | (_, None) => "text/plain".into(),
+            (Given::File(_), Some(spec)) => spec.media_type.clone(),
+        }
+    }
+
+    fn copy(
+        &self,
+        name: &str,
+        given: &Given,
+        media_type: &str,
+    ) -> Result<crate::execution::event::Artifact, String> {
+        let bytes = match given {
+            Given::Text(text) if text.trim().is_empty() => {
+                return Err("evidence may not be empty".into());
+            }
+            Given::Text(text) => text.clone().into_bytes(),
+            Given::File(path) => read_regular(path)?,
+        };
+        let cannot = |why: &dyn std::fmt::Display| format!("the evidence cannot be kept: {why}");
+        let mut writer = self
+            .journal
+            .artifacts()
+            .begin(name)
+            .map_err(|why| cannot(&why))?;
+        writer
+            .write_all(&self.redactor.bytes(&bytes))
+            .map_err(|why| cannot(&why))?;
+        writer.commit(media_type).map_err(|why| cannot(&why))
+    }
+
+    async fn sleep(&mut self, until: Timestamp) -> Result<(), EngineError> {
+        let span = until.since(Timestamp::now()).as_std();
+        tokio::select! {
+            () = tokio::time::sleep(span) => Ok(()),
+            _ = tokio::signal::ctrl_c() => {
+                let Some((_, step)) = self.plan.position(&self.state) else { return Ok(()) };
+                let verdict = StepVerdict::Failed { why: "the operator stopped the waiting".into() };
+                self.record(Event::StepJudged { step: step.id.clone(), verdict, guards: Vec::new() })
+            }
+        }
+    }
+}
+
+fn read_regular(path: &std::path::Path) -> Result<Vec<u8>, String> {
+    let shown = path.display();
+    let about =
+        std::fs::metadata(path).map_err(|why| format!("`{shown}` cannot be read: {why}"))?;
+    if !about.is_file() {
+        return Err(format!("`{shown}` is not a regular file"));
+    }
+    if about.len() > LARGEST_GIVEN {
+        return Err(format!("`{shown}` is larger than 64 MiB"));
+    }
+    std::fs::read(path).map_err(|why| format!("`{shown}` cannot be read: {why}"))
+}

@@ -1,15 +1,705 @@
-//! What happened: the payloads of journal entries.
+//! What happened: the payloads of journal entries. What that makes true is in `state`.
+//!
+//! Every variant says when it can occur. The order of a whole execution:
+//!
+//! ```text
+//! opened  ( attempt started  attempt finished | answered | judged | … )*  ( aborted | closed )
+//! ```
+
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value as Json;
+
+use crate::clock::{Span, Timestamp};
+use crate::ids::{ExecutionId, Field, Principal, RunId, RunbookId, Slug, Target};
+
+use crate::digest::Digest;
 
 /// One thing that happened in an execution.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", content = "data", deny_unknown_fields)]
 pub enum Event {
-    /// Somebody remarked something; can occur at any time before the end.
+    /// The execution began. Always the first, never again.
+    #[serde(rename = "execution.opened")]
+    Opened(Box<Opened>),
+    /// Somebody took the execution up again, in a new process. Every attempt that was under way is in doubt from here.
+    #[serde(rename = "execution.resumed")]
+    Resumed(Resumed),
+    /// The operator left, or input ended; the execution can be resumed.
+    #[serde(rename = "execution.paused")]
+    Paused {
+        /// Why, for people.
+        reason: String,
+    },
+    /// The last line of the journal was incomplete; its bytes were kept and it was cut off.
+    #[serde(rename = "journal.recovered")]
+    Recovered {
+        /// Where the journal was cut, in bytes.
+        offset: u64,
+        /// The bytes that were cut off, and whatever else a crash left unfinished.
+        kept: Vec<Artifact>,
+    },
+    /// Somebody remarked something; at any time before the end.
     #[serde(rename = "note.added")]
     NoteAdded {
         /// The remark.
         text: String,
     },
+    /// The intent: this is about to be performed. For a change it carries what the gate measured.
+    #[serde(rename = "attempt.started")]
+    AttemptStarted(Box<AttemptStarted>),
+    /// The outcome of the attempt that was started last.
+    #[serde(rename = "attempt.finished")]
+    AttemptFinished(Box<AttemptFinished>),
+    /// The operator answered a question of the step.
+    #[serde(rename = "answered")]
+    Answered {
+        /// The step that is under way.
+        step: Slug,
+        /// What was answered.
+        answer: Answer,
+    },
+    /// The step's condition does not hold, so it is passed over.
+    #[serde(rename = "step.not_applicable")]
+    NotApplicable {
+        /// The step.
+        step: Slug,
+        /// The condition, with what was measured.
+        because: String,
+    },
+    /// The machine refused to go on with the step; nothing was performed.
+    #[serde(rename = "gate.refused")]
+    Refused {
+        /// The step.
+        step: Slug,
+        /// Every ground for it.
+        grounds: Vec<Ground>,
+    },
+    /// A set of checks was judged, all of it.
+    #[serde(rename = "checks.judged")]
+    ChecksJudged {
+        /// The step in whose course it was judged.
+        step: Slug,
+        /// Which set.
+        set: CheckSetName,
+        /// Every result.
+        results: Vec<CheckResult>,
+    },
+    /// What had to hold after the step was judged.
+    #[serde(rename = "step.judged")]
+    StepJudged {
+        /// The step.
+        step: Slug,
+        /// The result; anything but `passed` fails the step.
+        verdict: StepVerdict,
+        /// Every invariant that was measured.
+        guards: Vec<GuardVerdict>,
+    },
+    /// A waiting step looked once.
+    #[serde(rename = "wait.looked")]
+    WaitLooked {
+        /// The step.
+        step: Slug,
+        /// Whether what it waits for held.
+        holds: Holds,
+        /// What was measured.
+        observed: String,
+    },
+    /// Ended without completing; the last entry. The freeze stays.
+    #[serde(rename = "execution.aborted")]
+    Aborted {
+        /// Why.
+        reason: String,
+    },
+    /// Ended with every step settled; the last entry.
+    #[serde(rename = "execution.closed")]
+    Closed {
+        /// The derived name of how it ended.
+        outcome: Slug,
+        /// Whether that is a failure.
+        success: bool,
+        /// Entries in the journal, this one included.
+        entries: u64,
+    },
+}
+
+/// How an execution began.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Opened {
+    /// Its id.
+    pub id: ExecutionId,
+    /// The tool and its version.
+    pub tool: String,
+    /// The machine it ran on.
+    pub host: String,
+    /// Who steps through it, and how that is known.
+    pub operator: Operator,
+    /// What is stepped through.
+    pub runbook: RunbookRef,
+    /// The file that maps steps to commands and requests of one's own.
+    pub profile: Option<FileRef>,
+    /// The run that is responded to.
+    pub run_id: RunId,
+    /// What is frozen and changed.
+    pub target: Target,
+    /// The inputs, defaults filled in.
+    pub inputs: BTreeMap<Field, Json>,
+    /// Steps that are by hand because a tool or an endpoint is missing, with what is missing.
+    pub by_hand: BTreeMap<Slug, String>,
+    /// The scenario, where this is a drill.
+    pub drill: Option<String>,
+}
+
+/// A person at the keyboard.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Operator {
+    /// The name.
+    pub name: Principal,
+    /// How the name was established. A typed name is a claim.
+    pub established: Established,
+}
+
+/// How an operator's name was established.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Established {
+    /// The account that the operating system knows.
+    OsUser,
+    /// Given on the command line or in the environment.
+    Claimed,
+}
+
+/// Which text of a runbook is stepped through.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RunbookRef {
+    /// Its name.
+    pub id: RunbookId,
+    /// The path it was given as; absent for a shipped one.
+    pub path: Option<String>,
+    /// One digest over all its documents.
+    pub digest: Digest,
+    /// Its documents, kept beside the journal.
+    pub files: Vec<FileRef>,
+}
+
+/// A document that is kept beside the journal.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FileRef {
+    /// Where, below the execution's data.
+    pub path: String,
+    /// The digest of its bytes.
+    pub sha256: Digest,
+}
+
+/// Taking an execution up again.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Resumed {
+    /// Who.
+    pub operator: Operator,
+    /// Where.
+    pub host: String,
+    /// Steps that are by hand from here on.
+    pub by_hand: BTreeMap<Slug, String>,
+    /// The other text that is stepped through from here on, and why.
+    pub adopted: Option<Adopted>,
+}
+
+/// Going on with a text that is not the one the execution began with.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Adopted {
+    /// The text from here on.
+    pub runbook: RunbookRef,
+    /// Why.
+    pub reason: String,
+}
+
+/// An intent.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AttemptStarted {
+    /// The step that is under way.
+    pub step: Slug,
+    /// The step whose work is performed: itself, or one that is read on its behalf.
+    pub work_of: Slug,
+    /// Counts the attempts at this work within the step, from 1.
+    pub attempt: u32,
+    /// What exactly.
+    pub work: Work,
+    /// What the gate measured; present for every change, absent for every read.
+    pub clearance: Option<Clearance>,
+}
+
+/// What exactly is performed, as it goes out; secrets by name only.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Work {
+    /// A person does it.
+    ByHand,
+    /// A program is run.
+    Command {
+        /// Program and arguments.
+        argv: Vec<String>,
+        /// Values that it gets as environment variables.
+        environment: BTreeMap<String, String>,
+        /// Names of secret environment variables that it gets.
+        secrets: Vec<String>,
+    },
+    /// A request is sent.
+    Request {
+        /// To which endpoint.
+        endpoint: Slug,
+        /// The method.
+        method: String,
+        /// Path and query, as sent.
+        path: String,
+        /// The JSON body.
+        body: Option<Json>,
+    },
+    /// The run history is asked or told something.
+    History(HistoryWork),
+}
+
+/// What is asked of the run history.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "call", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum HistoryWork {
+    /// Take the freeze.
+    TakeFreeze {
+        /// What it covers, as written for people: `shop/production`.
+        scope: String,
+        /// Why.
+        reason: String,
+        /// The lease.
+        lease: Span,
+    },
+    /// Read the run, its workspace, its target's mark and a summary of its logs.
+    ReadRun,
+    /// Read the run's logs.
+    ReadLogs,
+    /// Post a comment.
+    PostComment {
+        /// Its text.
+        body: String,
+        /// Sent twice with the same key it is one comment.
+        key: String,
+    },
+    /// Mark the target.
+    MarkTarget {
+        /// Whether it can be trusted.
+        trusted: bool,
+        /// Why.
+        reason: String,
+    },
+    /// Release the freeze.
+    ReleaseFreeze {
+        /// The fence that must still be current.
+        fence: u64,
+        /// Why.
+        reason: String,
+    },
+}
+
+/// What the gate measured immediately before a change.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Clearance {
+    /// The freeze that is ours.
+    pub freeze: String,
+    /// Its fence, read back.
+    pub fence: u64,
+    /// When it was read back.
+    pub read_at: Timestamp,
+    /// Every guard that stands before the step, all clear.
+    pub guards: Vec<GuardVerdict>,
+}
+
+/// How an attempt ended.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AttemptFinished {
+    /// The step that is under way.
+    pub step: Slug,
+    /// The step whose work was performed.
+    pub work_of: Slug,
+    /// Which attempt.
+    pub attempt: u32,
+    /// How.
+    pub ending: Ending,
+    /// What it found out; empty unless it is done.
+    pub facts: BTreeMap<Field, Json>,
+    /// What it left, kept even when it failed.
+    pub evidence: Vec<Evidence>,
+    /// What the run history answered.
+    pub learned: Option<Learned>,
+    /// How long it took.
+    pub took: Span,
+}
+
+/// How an attempt ended.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "is", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Ending {
+    /// As declared.
+    Done {
+        /// The declared name of the exit code or status.
+        outcome: String,
+        /// The code or status; absent for a person and the run history.
+        code: Option<i64>,
+    },
+    /// It is known that it did not succeed.
+    Failed {
+        /// Why, for people.
+        why: String,
+        /// The code or status where there was one.
+        code: Option<i64>,
+    },
+    /// It is known that nothing was performed.
+    NotPerformed {
+        /// Why, for people.
+        why: String,
+    },
+    /// It may or may not have taken effect: timed out, stopped, cut off, or ended by a crash.
+    Doubtful {
+        /// Why, for people.
+        why: String,
+    },
+}
+
+/// What the run history answered.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(
+    tag = "what",
+    content = "value",
+    rename_all = "kebab-case",
+    deny_unknown_fields
+)]
+pub enum Learned {
+    /// The freeze is ours.
+    Frozen {
+        /// Its id.
+        id: String,
+        /// Its fence.
+        fence: u64,
+        /// What it covers.
+        scope: String,
+    },
+    /// The freeze is released, and the gate says so.
+    Released,
+    /// The run as the run history knows it now.
+    Run(Json),
+    /// The comment's id.
+    Commented(String),
+    /// The target's mark was set.
+    Marked,
+}
+
+/// Bytes that were kept, by digest.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Artifact {
+    /// Where, below the execution's data.
+    pub path: String,
+    /// The digest of its bytes.
+    pub sha256: Digest,
+    /// Its length in bytes.
+    pub size: u64,
+    /// Its media type.
+    pub media_type: String,
+}
+
+/// A named item of evidence.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Evidence {
+    /// Its declared name; absent for output that no one declared, which is kept all the same.
+    pub id: Option<Field>,
+    /// The bytes.
+    pub artifact: Artifact,
+    /// Where it comes from.
+    pub origin: Origin,
+}
+
+/// Where a fact or an item of evidence comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Origin {
+    /// A command or a request.
+    Measured,
+    /// A person's word; it stays that for ever.
+    Attested,
+}
+
+/// What an operator answered.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "is", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Answer {
+    /// A step by hand is done, with what it found out. Also how facts that follow from others are recorded.
+    Facts(Found),
+    /// An option was chosen.
+    Chosen(Chosen),
+    /// The name of the thing was typed.
+    Confirmed {
+        /// As typed; equal to what was asked for.
+        typed: String,
+    },
+    /// What is about to be performed was approved.
+    Approved {
+        /// By whom.
+        by: Principal,
+        /// The digest of exactly what.
+        subject: Digest,
+        /// Until when it holds.
+        expires_at: Timestamp,
+    },
+    /// What was about to be performed was rejected.
+    Rejected {
+        /// By whom.
+        by: Principal,
+        /// Why.
+        reason: String,
+    },
+    /// A warning was acknowledged; void as soon as anything else is observed.
+    Acknowledged {
+        /// Which check.
+        check: Slug,
+        /// The digest of what was observed.
+        observed: Digest,
+        /// Why it is acceptable.
+        reason: String,
+    },
+    /// The step is to be performed again; every gate is measured again.
+    Retry {
+        /// What makes another try worth it.
+        reason: String,
+    },
+    /// What had to hold after the step is to be measured again; nothing is performed.
+    LookAgain,
+    /// The work was done, though not by the machine, or not as far as it could tell.
+    DoneByHand {
+        /// What it found out.
+        found: Found,
+        /// How, and how that is known.
+        reason: String,
+    },
+    /// An attempt in doubt did not take effect.
+    NotDone {
+        /// How that is known.
+        reason: String,
+    },
+    /// The step is left out.
+    Skipped {
+        /// Why.
+        reason: String,
+    },
+    /// The execution goes back to an earlier step; that step and all after it are open again.
+    BackTo {
+        /// The steps that are open again, in order.
+        reopened: Vec<Slug>,
+        /// Why.
+        reason: String,
+    },
+}
+
+/// What a person found out.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Found {
+    /// The step whose facts these are: the one under way, or one that is read on its behalf.
+    pub work_of: Option<Slug>,
+    /// Facts typed.
+    pub facts: BTreeMap<Field, Json>,
+    /// Facts that follow from others by the runbook's rule, with where they come from.
+    pub derived: BTreeMap<Field, (Json, Origin)>,
+    /// Evidence given.
+    pub evidence: Vec<Evidence>,
+}
+
+/// A decision.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Chosen {
+    /// Which option.
+    pub option: Slug,
+    /// Whose decision it is.
+    pub owner: Principal,
+    /// Why.
+    pub reason: String,
+    /// What could have been chosen.
+    pub offered: Vec<Slug>,
+    /// What could not, with what was measured.
+    pub withheld: BTreeMap<Slug, String>,
+    /// Every guard that stands before the decision, all clear.
+    pub guards: Vec<GuardVerdict>,
+}
+
+/// A set of checks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum CheckSetName {
+    /// Before anything is changed.
+    Preflight,
+    /// Before the freeze is released.
+    Closing,
+}
+
+/// How one check came out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CheckResult {
+    /// Which check.
+    pub id: Slug,
+    /// What it costs.
+    pub severity: SeverityName,
+    /// Whether it held.
+    pub holds: Holds,
+    /// What was measured.
+    pub observed: String,
+}
+
+/// What a failed check does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SeverityName {
+    /// Nothing goes on.
+    Block,
+    /// Needs an acknowledgement.
+    Warn,
+    /// Is shown.
+    Info,
+}
+
+/// Whether something held. Unknown is neither.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Holds {
+    /// It held.
+    Yes,
+    /// It did not.
+    No,
+    /// It could not be told.
+    Unknown,
+}
+
+/// How one guard came out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GuardVerdict {
+    /// Which guard.
+    pub id: Slug,
+    /// Whether what it demands held.
+    pub holds: Holds,
+    /// What was measured.
+    pub observed: String,
+}
+
+/// One ground for refusing to go on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "is", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Ground {
+    /// The freeze is not ours any more, or its fence moved.
+    FreezeLost {
+        /// What was found instead.
+        found: String,
+    },
+    /// The freeze could not be read; treated as lost.
+    FreezeUnknown {
+        /// Why.
+        why: String,
+    },
+    /// A check blocks, or a warning is not acknowledged.
+    Check(CheckResult),
+    /// The preflight is too old.
+    PreflightStale,
+    /// A guard's demand does not hold.
+    Guard(GuardVerdict),
+    /// What would be launched is denied.
+    Denied {
+        /// By which guard.
+        guard: Slug,
+        /// By which pattern.
+        pattern: String,
+        /// What would have been launched.
+        what: String,
+    },
+    /// The approval is missing, expired, or for something else.
+    NotApproved {
+        /// Which of these.
+        why: String,
+    },
+    /// A value that the step needs is unknown.
+    Unknown {
+        /// What for.
+        what: String,
+        /// Why.
+        why: String,
+    },
+    /// No option of the decision may be chosen.
+    NoOption {
+        /// Every option, with what was measured.
+        withheld: BTreeMap<Slug, String>,
+    },
+}
+
+/// What was found when a step was judged.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "is", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum StepVerdict {
+    /// All that had to hold held.
+    Passed,
+    /// What the step was to bring about does not hold, or cannot be told.
+    Failed {
+        /// What was expected, with what was measured.
+        why: String,
+    },
+    /// A do-not happened, or cannot be ruled out.
+    Violated {
+        /// The guards concerned.
+        guards: Vec<Slug>,
+    },
+    /// The attempt in doubt did take effect.
+    TookEffect {
+        /// What was measured.
+        observed: String,
+    },
+    /// The attempt in doubt did not take effect.
+    NoEffect {
+        /// What was measured.
+        observed: String,
+    },
+    /// Whether the attempt in doubt took effect could not be read back.
+    StillInDoubt {
+        /// Why.
+        why: String,
+    },
+}
+
+impl Event {
+    /// The event's name in the journal.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Opened(_) => "execution.opened",
+            Self::Resumed(_) => "execution.resumed",
+            Self::Paused { .. } => "execution.paused",
+            Self::Recovered { .. } => "journal.recovered",
+            Self::NoteAdded { .. } => "note.added",
+            Self::AttemptStarted(_) => "attempt.started",
+            Self::AttemptFinished(_) => "attempt.finished",
+            Self::Answered { .. } => "answered",
+            Self::NotApplicable { .. } => "step.not_applicable",
+            Self::Refused { .. } => "gate.refused",
+            Self::ChecksJudged { .. } => "checks.judged",
+            Self::StepJudged { .. } => "step.judged",
+            Self::WaitLooked { .. } => "wait.looked",
+            Self::Aborted { .. } => "execution.aborted",
+            Self::Closed { .. } => "execution.closed",
+        }
+    }
 }

@@ -97,6 +97,15 @@ impl Expression {
         eval::evaluate(&self.0, scope)
     }
 
+    /// The value of the expression as text; a list, a map or null has no one way to be written.
+    ///
+    /// # Errors
+    ///
+    /// When it is unknown or cannot be written, with the reason.
+    pub fn text(&self, scope: &Scope) -> Result<String, Why> {
+        template::rendered(self, scope)
+    }
+
     /// What the expression looks at, as it is now, on one line: `facts.drift = true; facts.degraded = ["a"]`. Values are
     /// cut after 120 characters; what has no value is shown as `unknown`.
     #[must_use]

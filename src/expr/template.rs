@@ -122,11 +122,20 @@ impl Template {
     ///
     /// When a value is unknown, is a list, a map or null, or holds a NUL, which would end an argument early.
     pub fn render(&self, scope: &Scope) -> Result<String, Why> {
+        self.render_with(scope, str::to_owned)
+    }
+
+    /// The string with every expression replaced by its value, each value passed through `encode` first.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Template::render`].
+    pub fn render_with(&self, scope: &Scope, encode: fn(&str) -> String) -> Result<String, Why> {
         self.parts
             .iter()
             .try_fold(String::new(), |text, part| match part {
                 Part::Literal(literal) => Ok(text + literal),
-                Part::Expression(_, expression) => Ok(text + &rendered(expression, scope)?),
+                Part::Expression(_, expression) => Ok(text + &encode(&expression.text(scope)?)),
             })
     }
 
@@ -149,7 +158,7 @@ impl fmt::Display for Template {
     }
 }
 
-fn rendered(expression: &Expression, scope: &Scope) -> Result<String, Why> {
+pub(super) fn rendered(expression: &Expression, scope: &Scope) -> Result<String, Why> {
     let text = match expression.value(scope)? {
         Value::Text(text) => text,
         Value::Bool(b) => b.to_string(),

@@ -7,6 +7,7 @@ use serde_json::Value as Json;
 
 use crate::clock::{Span, Timestamp};
 use crate::digest::Digest;
+use crate::expr::Value;
 use crate::ids::Principal;
 
 /// What kind of value an input or a fact holds.
@@ -119,6 +120,30 @@ impl Kind {
             }
             Self::Optional(_) if value.is_null() => Ok(Json::Null),
             Self::Optional(inner) => inner.accept(value),
+        }
+    }
+
+    /// The value as expressions read it: a duration compares as a duration. None where it is not of this kind.
+    #[must_use]
+    pub fn value(&self, json: &Json) -> Option<Value> {
+        match self {
+            Self::Duration => json.as_str()?.parse().ok().map(Value::Span),
+            Self::Timestamp => json.as_str()?.parse().ok().map(Value::Time),
+            Self::List(item) => json
+                .as_array()?
+                .iter()
+                .map(|v| item.value(v))
+                .collect::<Option<_>>()
+                .map(Value::List),
+            Self::Optional(_) if json.is_null() => Some(Value::Null),
+            Self::Optional(inner) => inner.value(json),
+            Self::Number => json.as_f64().map(Value::Double),
+            Self::String
+            | Self::Integer
+            | Self::Boolean
+            | Self::Principal
+            | Self::Digest
+            | Self::Json => Value::try_from(json.clone()).ok(),
         }
     }
 

@@ -155,8 +155,10 @@ pub struct Guard {
     pub because: String,
     /// What to do instead.
     pub instead: String,
-    /// The steps it stands before; empty means every change.
+    /// The steps that `require` stands before; empty means every change.
     pub before: Vec<Slug>,
+    /// The steps after which `ensure` is judged; empty means those of `before`.
+    pub after: Vec<Slug>,
     /// Read steps that are performed again immediately before `require` and `ensure` are judged.
     pub read: Vec<Slug>,
     /// What must be true before such a step.
@@ -458,6 +460,8 @@ pub struct Outcome {
     pub label: Slug,
     /// When it is the right one.
     pub when: Expression,
+    /// Whether the execution then counts as a success.
+    pub success: bool,
 }
 
 /// The longest an automated attempt takes where its step does not say.

@@ -198,6 +198,8 @@ pub(crate) enum Subject {
 pub(crate) enum Need {
     /// A guard stands before it.
     Guarded,
+    /// A guard is judged after it.
+    Followed,
     /// The failure menu goes back to it.
     Return,
     /// It is performed once more.

@@ -8,8 +8,9 @@ use super::tree::{Node, Shape};
 use crate::ids::Slug;
 
 const CHECK: [&str; 6] = ["id", "title", "severity", "read", "expect", "instead"];
-const GUARD: [&str; 10] = [
-    "id", "do_not", "because", "instead", "before", "read", "require", "ensure", "deny", "override",
+const GUARD: [&str; 11] = [
+    "id", "do_not", "because", "instead", "before", "after", "read", "require", "ensure", "deny",
+    "override",
 ];
 
 /// A check and what others see of it.
@@ -89,7 +90,12 @@ pub(crate) fn guard(node: &Node, reading: &mut Reading) -> (Option<Guard>, Guard
             .need(key, reading)
             .and_then(|value| value.paragraph(&mut reading.mistakes))
     });
-    let [before, read] = [("before", Need::Guarded), ("read", Need::Reread)].map(|(key, need)| {
+    let [before, after, read] = [
+        ("before", Need::Guarded),
+        ("after", Need::Followed),
+        ("read", Need::Reread),
+    ]
+    .map(|(key, need)| {
         fields
             .get(key)
             .map_or(Vec::new(), |value| value.steps(need, reading))
@@ -123,6 +129,7 @@ pub(crate) fn guard(node: &Node, reading: &mut Reading) -> (Option<Guard>, Guard
             because: because?,
             instead: instead?,
             before,
+            after,
             read,
             require,
             ensure,
@@ -184,7 +191,9 @@ pub(super) fn outcomes(value: Value<'_>, reading: &mut Reading) -> Vec<Outcome> 
     let items = value.some_items(&mut reading.mistakes).unwrap_or_default();
     let mut outcomes: Vec<Outcome> = Vec::new();
     for node in items {
-        let Some(fields) = Fields::open(node, "the outcome", &["label", "when"], reading) else {
+        let Some(fields) =
+            Fields::open(node, "the outcome", &["label", "when", "success"], reading)
+        else {
             continue;
         };
         let label: Option<Slug> = fields
@@ -193,12 +202,19 @@ pub(super) fn outcomes(value: Value<'_>, reading: &mut Reading) -> Vec<Outcome> 
         let when = fields
             .need("when", reading)
             .and_then(|value| value.expression(Moment::End, reading));
+        let success = fields
+            .get("success")
+            .is_none_or(|value| value.boolean(&mut reading.mistakes) != Some(false));
         if let (Some(label), Some(when)) = (label, when) {
             if outcomes.iter().any(|outcome| outcome.label == label) {
                 let message = format!("two outcomes are called `{label}`");
                 reading.mistakes.at(fields.spot, &message);
             }
-            outcomes.push(Outcome { label, when });
+            outcomes.push(Outcome {
+                label,
+                when,
+                success,
+            });
         }
     }
     if let Some(last) = items.last()

@@ -1,0 +1,161 @@
+//! What the typed words mean here: where things are kept, who acts, where words go.
+
+use std::fmt;
+use std::fs;
+use std::io::{self, Write as _};
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::PathBuf;
+
+use etcetera::BaseStrategy as _;
+use serde::Serialize;
+
+use crate::clock::Timestamp;
+use crate::history::History;
+use crate::ids::Principal;
+
+use super::args::Args;
+use super::error::{CliError, Exit};
+
+/// Where we are and who we are.
+pub(crate) struct Here {
+    /// The state directory. Need not exist yet.
+    pub(crate) home: PathBuf,
+    /// Who acts.
+    pub(crate) operator: Principal,
+    /// The name of this machine, for people.
+    pub(crate) host: String,
+    /// Where words go.
+    pub(crate) out: Out,
+}
+
+impl Here {
+    pub(crate) fn find(args: &Args) -> Result<Self, CliError> {
+        Ok(Self {
+            home: home()?,
+            operator: args.operator.clone().unwrap_or_else(os_user),
+            host: host(),
+            out: Out,
+        })
+    }
+
+    /// Now, by the wall clock.
+    pub(crate) fn now(&self) -> Timestamp {
+        Timestamp::now()
+    }
+
+    /// Where the run history is kept.
+    pub(crate) fn history_path(&self) -> PathBuf {
+        self.home.join("history.db")
+    }
+
+    /// The run history; an empty one is made when there is none. For verbs that write.
+    pub(crate) async fn history(&self) -> Result<History, CliError> {
+        let mut builder = fs::DirBuilder::new();
+        builder
+            .recursive(true)
+            .mode(0o700)
+            .create(&self.home)
+            .map_err(|error| {
+                let message = format!(
+                    "failed to create the state directory `{}`",
+                    self.home.display()
+                );
+                CliError::new(Exit::Unknown, message).caused_by(&error)
+            })?;
+        Ok(History::open(&self.history_path()).await?)
+    }
+
+    /// The run history; none there is an error. For verbs that read.
+    pub(crate) async fn existing_history(&self) -> Result<History, CliError> {
+        Ok(History::open_existing(&self.history_path()).await?)
+    }
+}
+
+/// `$RUNBOOK_HOME`, else the platform's directory for state.
+fn home() -> Result<PathBuf, CliError> {
+    if let Some(home) = std::env::var_os("RUNBOOK_HOME").filter(|home| !home.is_empty()) {
+        return Ok(PathBuf::from(home));
+    }
+    let base = etcetera::choose_base_strategy().map_err(|error| {
+        CliError::new(Exit::Unknown, "cannot tell where the run history is kept")
+            .caused_by(&error)
+            .hint("set `RUNBOOK_HOME` to the state directory")
+    })?;
+    let state = base.state_dir().unwrap_or_else(|| base.data_dir());
+    Ok(state.join("runbook"))
+}
+
+fn os_user() -> Principal {
+    let named = std::env::var("USER")
+        .ok()
+        .and_then(|name| name.parse().ok());
+    named.unwrap_or_else(|| {
+        let uid = rustix::process::getuid().as_raw();
+        format!("uid:{uid}")
+            .parse()
+            .expect("`uid:` and digits are a name")
+    })
+}
+
+fn host() -> String {
+    let files = ["/proc/sys/kernel/hostname", "/etc/hostname"];
+    let from_files = files.iter().find_map(|file| fs::read_to_string(file).ok());
+    let name = from_files
+        .or_else(|| std::env::var("HOSTNAME").ok())
+        .unwrap_or_default();
+    let name = shown(name.trim());
+    if name.is_empty() {
+        "an unnamed host".to_owned()
+    } else {
+        name
+    }
+}
+
+/// Where words go: stdout is data, stderr is talk.
+pub(crate) struct Out;
+
+impl Out {
+    /// Writes a line of data.
+    pub(crate) fn data(&mut self, line: impl fmt::Display) -> Result<(), CliError> {
+        writeln!(anstream::stdout().lock(), "{line}").map_err(|error| lost(&error))
+    }
+
+    /// Writes one JSON document of data.
+    pub(crate) fn json<T: Serialize>(&mut self, value: &T) -> Result<(), CliError> {
+        let text = serde_json::to_string_pretty(value)
+            .map_err(|error| CliError::new(Exit::Bug, "failed to write JSON").caused_by(&error))?;
+        self.data(text)
+    }
+
+    /// Writes one line of JSON, for data without an end in sight.
+    pub(crate) fn json_line<T: Serialize>(&mut self, value: &T) -> Result<(), CliError> {
+        let text = serde_json::to_string(value)
+            .map_err(|error| CliError::new(Exit::Bug, "failed to write JSON").caused_by(&error))?;
+        self.data(text)
+    }
+
+    /// Says something to the person. A person who does not listen stops nothing.
+    pub(crate) fn talk(&mut self, line: impl fmt::Display) {
+        let _ = writeln!(anstream::stderr().lock(), "{line}");
+    }
+}
+
+fn lost(error: &io::Error) -> CliError {
+    CliError::new(Exit::Failed, "failed to write to standard output").caused_by(error)
+}
+
+/// Text from elsewhere as it may go to a terminal: control characters other than line ends and tabs are escaped.
+pub(crate) fn shown(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        // The bidirectional controls can make a line read as another one.
+        let hostile = c.is_control() && !matches!(c, '\n' | '\t')
+            || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+        if hostile {
+            shown.extend(c.escape_unicode());
+        } else {
+            shown.push(c);
+        }
+    }
+    shown
+}

@@ -1,0 +1,276 @@
+//! What a step asks of the run history: take the freeze, read the run, post a comment, release the freeze.
+//!
+//! All of it may be repeated without harm (a claim, a key, a fence stand for the same thing twice), so none of it is
+//! ever in doubt.
+
+use serde_json::{Value as Json, json};
+
+use crate::clock::Timestamp;
+use crate::execution::event::{Ending, HistoryWork, Learned};
+use crate::execution::found::CameBack;
+use crate::execution::gate::FreezeReading;
+use crate::history::model::{
+    CheckResult, Freeze, FreezeId, GateDecision, Holder, Reason, Release, Run, RunState, Scope, Trust, TrustMark,
+};
+use crate::history::{FreezeRef, History, HistoryError, LogQuery, Released, RunFilter, Take, Taken};
+use crate::ids::{ExecutionId, Principal, RunId, Target};
+
+/// Most log lines that are kept as evidence from either side of the failure.
+const MOST_LINES: u32 = 5_000;
+/// How many earlier runs are looked through for artifacts that were deployed.
+const EARLIER_RUNS: u32 = 200;
+
+/// The run history, as one execution asks it.
+#[derive(Clone)]
+pub struct RunHistory {
+    /// Where it is kept.
+    pub history: History,
+    /// Who asks.
+    pub execution: ExecutionId,
+    /// The person behind it.
+    pub operator: Principal,
+    /// The machine it asks from.
+    pub host: String,
+    /// The run that is responded to.
+    pub run: RunId,
+    /// What is frozen and changed.
+    pub target: Target,
+}
+
+/// What came of asking.
+pub struct Answered {
+    /// How it ended.
+    pub ending: Ending,
+    /// What it means to the machine.
+    pub learned: Option<Learned>,
+    /// The document to keep and to extract from.
+    pub document: Option<Json>,
+}
+
+impl RunHistory {
+    /// The freezes on the target, now.
+    pub async fn read_freeze(&self, now: Timestamp) -> FreezeReading {
+        let verdict = self.history.gate(&self.target, Some(self.execution), now).await;
+        if verdict.decision == GateDecision::Unknown {
+            return FreezeReading::Unreadable { why: verdict.unreadable.join("; ") };
+        }
+        match self.history.covering(&self.target).await {
+            Err(why) => FreezeReading::Unreadable { why: in_words(&why) },
+            Ok(freezes) => {
+                let ours = freezes.into_iter().find(|f| f.holder.execution == Some(self.execution));
+                FreezeReading::Read {
+                    ours: ours.map(|f| (f.id.to_string(), f.fence)),
+                    others: verdict.freezes.iter().map(held).collect(),
+                }
+            }
+        }
+    }
+
+    /// Asks or tells the run history something. Never fails: an error is an ending.
+    pub async fn perform(&self, work: &HistoryWork, now: Timestamp) -> Answered {
+        let answered = match work {
+            HistoryWork::TakeFreeze { scope, reason, lease } => self.take(scope, reason, *lease, now).await,
+            HistoryWork::ReadRun => self.view(now).await.map(|view| known("read", Some(Learned::Run(view.clone())), view)),
+            HistoryWork::ReadLogs => self.logs().await.map(|logs| known("read", None, logs)),
+            HistoryWork::PostComment { body, key } => self.comment(body, key, now).await,
+            HistoryWork::MarkTarget { trusted, reason } => self.mark(*trusted, reason, now).await,
+            HistoryWork::ReleaseFreeze { fence, reason } => self.release(*fence, reason, now).await,
+        };
+        answered.unwrap_or_else(|why| refused(in_words(&why)))
+    }
+
+    async fn take(
+        &self,
+        scope: &str,
+        reason: &str,
+        lease: crate::clock::Span,
+        at: Timestamp,
+    ) -> Result<Answered, HistoryError> {
+        let (Ok(scope), Ok(reason)) = (scope.parse::<Scope>(), reason.parse::<Reason>()) else {
+            return Ok(refused(format!("`{scope}` cannot be frozen with the reason `{reason}`")));
+        };
+        let take = Take {
+            scope,
+            reason,
+            holder: Holder {
+                principal: self.operator.clone(),
+                execution: Some(self.execution),
+                host: self.host.clone(),
+            },
+            run: Some(self.run.clone()),
+            lease: Some(lease),
+            at,
+        };
+        let (outcome, freeze) = match self.history.take(take).await? {
+            Taken::Held(freeze) => return Ok(refused(format!("already frozen: {}", held(&freeze)))),
+            Taken::Now(freeze) => ("frozen", freeze),
+            Taken::Already(freeze) => ("held already", freeze),
+        };
+        // Freezes of other scopes may cover the target as well; then nothing may be changed under ours.
+        let others = self.history.gate(&self.target, Some(self.execution), at).await;
+        if others.decision != GateDecision::Clear {
+            let why = others.freezes.iter().map(held).chain(others.unreadable).collect::<Vec<_>>().join("; ");
+            let back = Release { by: self.operator.clone(), reason: freeze.reason.clone(), at };
+            let _ = self.history.release(&FreezeRef::Id(freeze.id), freeze.fence, &back).await?;
+            return Ok(refused(format!("already frozen: {why}")));
+        }
+        let learned = Learned::Frozen {
+            id: freeze.id.to_string(),
+            fence: freeze.fence,
+            scope: freeze.scope.to_string(),
+        };
+        let document = serde_json::to_value(&freeze).unwrap_or_default();
+        Ok(known(outcome, Some(learned), document))
+    }
+
+    async fn release(&self, fence: u64, reason: &str, at: Timestamp) -> Result<Answered, HistoryError> {
+        let Ok(reason) = reason.parse::<Reason>() else {
+            return Ok(refused(format!("`{reason}` is not a reason")));
+        };
+        let ours = self.history.freezes(crate::history::WhichFreezes::All).await?.readable;
+        let ours = ours.into_iter().find(|f| f.holder.execution == Some(self.execution) && f.fence == fence);
+        let Some(freeze) = ours else {
+            return Ok(refused(format!("this execution holds no freeze with fence {fence}")));
+        };
+        let release = Release { by: self.operator.clone(), reason, at };
+        if let Released::Stale(now) = self.history.release(&FreezeRef::Id(freeze.id), fence, &release).await? {
+            return Ok(refused(format!("the fence is {} now; nothing was released", now.fence)));
+        }
+        let id: FreezeId = freeze.id;
+        let still = self.history.covering(&self.target).await?.into_iter().any(|f| f.id == id);
+        if still {
+            return Ok(refused("the gate still shows the freeze".into()));
+        }
+        let verdict = self.history.gate(&self.target, None, at).await;
+        let document = serde_json::to_value(&verdict).unwrap_or_default();
+        Ok(known("released", Some(Learned::Released), document))
+    }
+
+    async fn comment(&self, body: &str, key: &str, at: Timestamp) -> Result<Answered, HistoryError> {
+        let comment = self.history.comment(&self.run, &self.operator, body, Some(key), at).await?;
+        let document = serde_json::to_value(&comment).unwrap_or_default();
+        Ok(known("posted", Some(Learned::Commented(comment.id.to_string())), document))
+    }
+
+    async fn mark(&self, trusted: bool, reason: &str, at: Timestamp) -> Result<Answered, HistoryError> {
+        let Ok(reason) = reason.parse::<Reason>() else {
+            return Ok(refused(format!("`{reason}` is not a reason")));
+        };
+        let state = if trusted { Trust::Trusted } else { Trust::Untrusted };
+        let by = self.operator.clone();
+        let mark = TrustMark { target: self.target.clone(), state, reason, by, at, execution: Some(self.execution) };
+        self.history.set_trust(&mark).await?;
+        Ok(known(state.as_str(), Some(Learned::Marked), serde_json::to_value(&mark).unwrap_or_default()))
+    }
+
+    /// The run as expressions read it: the document of the run history, with what follows from it.
+    ///
+    /// # Errors
+    /// Where the run history does not know the run, or cannot be read.
+    pub async fn view(&self, now: Timestamp) -> Result<Json, HistoryError> {
+        view(&self.history, &self.run, &self.target, now).await
+    }
+
+    async fn logs(&self) -> Result<Json, HistoryError> {
+        let run = self.history.run(&self.run).await?;
+        let query = |from, to| LogQuery { from, to, after: None, limit: MOST_LINES };
+        let before = self.history.logs(&self.run, &query(None, run.failed_at)).await?;
+        let after = match run.failed_at {
+            Some(failed_at) => self.history.logs(&self.run, &query(Some(failed_at), None)).await?.lines,
+            None => Vec::new(),
+        };
+        let summary = self.history.log_summary(&self.run).await?;
+        let lines: Vec<_> = before.lines.into_iter().chain(after).collect();
+        Ok(json!({"run": self.run, "summary": summary, "lines": lines, "preflight": run.preflight}))
+    }
+}
+
+/// The run as expressions read it, for any target.
+///
+/// # Errors
+/// As [`RunHistory::view`].
+pub async fn view(history: &History, id: &RunId, target: &Target, now: Timestamp) -> Result<Json, HistoryError> {
+    let run = history.run(id).await?;
+    let workspace = match history.workspace(&run.workspace).await {
+        Ok(workspace) => Some(workspace),
+        Err(HistoryError::NoWorkspace(_)) => None,
+        Err(why) => return Err(why),
+    };
+    let logs = history.log_summary(id).await?;
+    let earlier = RunFilter { workspace: None, target: Some(run.target()), state: Some(RunState::Succeeded) };
+    let deployed: Vec<String> =
+        history.runs(&earlier, EARLIER_RUNS).await?.into_iter().filter_map(|r| r.artifact).collect();
+    let untrusted = history.trust(target).await?.iter().any(|mark| mark.state == Trust::Untrusted);
+    let mut view = serde_json::to_value(&run).unwrap_or_default();
+    if let Json::Object(view) = &mut view {
+        let more = json!({
+            "owners": workspace.as_ref().map(|w| &w.owners),
+            "operators": workspace.as_ref().map(|w| &w.operators),
+            "approved": run.approval.is_some(),
+            "inside_window": inside_window(&run),
+            "unresolved_warnings": unresolved(&run),
+            "rollback_tested": run.rollback_candidate.as_ref().is_some_and(|c| c.tested_at.is_some()),
+            "deployed_artifacts": deployed,
+            "logs": logs,
+            "trusted": !untrusted,
+            "read_at": now,
+        });
+        if let Json::Object(more) = more {
+            // What is not known is left out, so that an expression over it is unknown.
+            view.extend(more.into_iter().filter(|(_, value)| !value.is_null()));
+        }
+    }
+    Ok(view)
+}
+
+fn inside_window(run: &Run) -> bool {
+    run.window.as_ref().is_some_and(|w| w.start <= run.launched_at && run.launched_at <= w.end)
+}
+
+fn unresolved(run: &Run) -> Vec<&str> {
+    let open = |result: CheckResult| matches!(result, CheckResult::Warn | CheckResult::Unknown);
+    run.preflight.iter().filter(|p| open(p.result)).map(|p| p.id.as_str()).collect()
+}
+
+/// A freeze in one line: what, by whom, why, since when, and for which execution.
+#[must_use]
+pub fn held(freeze: &Freeze) -> String {
+    let execution = freeze.holder.execution.map_or(String::new(), |id| format!(", execution {id}"));
+    format!(
+        "{} is frozen by {} since {} ({}){execution}",
+        freeze.scope, freeze.holder.principal, freeze.created_at, freeze.reason
+    )
+}
+
+fn known(outcome: &str, learned: Option<Learned>, document: Json) -> Answered {
+    Answered { ending: Ending::Done { outcome: outcome.into(), code: None }, learned, document: Some(document) }
+}
+
+fn refused(why: String) -> Answered {
+    Answered { ending: Ending::NotPerformed { why }, learned: None, document: None }
+}
+
+impl Answered {
+    /// What facts are extracted from.
+    #[must_use]
+    pub fn came_back(&self) -> CameBack {
+        let outcome = match &self.ending {
+            Ending::Done { outcome, .. } => outcome.clone(),
+            Ending::Failed { .. } | Ending::NotPerformed { .. } | Ending::Doubtful { .. } => String::new(),
+        };
+        CameBack { outcome, body: self.document.clone(), ..CameBack::default() }
+    }
+}
+
+/// An error with all its causes, on one line.
+#[must_use]
+pub fn in_words(error: &dyn std::error::Error) -> String {
+    let mut words = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        words.push_str(": ");
+        words.push_str(&error.to_string());
+        cause = error.source();
+    }
+    words
+}

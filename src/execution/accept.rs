@@ -1,0 +1,361 @@
+//! Accepting an answer: what a person gave becomes an event, or they are told what is wrong with it.
+//!
+//! A console may help people to answer well; what is acceptable is decided here, again, whoever asked.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::clock::Timestamp;
+use crate::expr::Scope;
+use crate::ids::{Principal, Slug};
+use crate::runbook::model::{Choose, Step};
+
+use super::event::{Answer, Chosen, Event, Found, Holds};
+use super::found;
+use super::gate::{self, Demand};
+use super::plan::Plan;
+use super::question::{Asked, Draft, DraftFound, Question, Way};
+use super::scope::scope;
+use super::state::State;
+
+/// What is wrong with an answer, for the person who gave it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct NotAccepted(pub String);
+
+/// Makes an event of an answer to a question that was just asked.
+///
+/// # Errors
+/// [`NotAccepted`] with what to do instead; nothing is recorded then.
+pub fn accept(
+    plan: &Plan,
+    state: &State,
+    question: &Question,
+    draft: Draft,
+    now: Timestamp,
+) -> Result<Event, NotAccepted> {
+    let step = plan
+        .step(&question.step)
+        .ok_or_else(|| no("the runbook has no such step"))?;
+    let answer = match (&question.asked, draft) {
+        (Asked::ByHand { work_of }, Draft::Facts(found)) => {
+            facts(plan, state, step, work_of, found, now)?
+        }
+        (Asked::ByHand { work_of }, Draft::NotDone { reason })
+            if *work_of == step.id && state.step(&step.id).open.is_some() =>
+        {
+            Answer::NotDone {
+                reason: given(reason)?,
+            }
+        }
+        (Asked::Choose { owner, .. }, Draft::Choose { option, reason }) => {
+            chosen(plan, state, step, owner, option, reason, now)?
+        }
+        (Asked::Confirm { expected, .. }, Draft::Confirm(typed)) => confirmed(expected, &typed)?,
+        (Asked::Approve { by, subject, .. }, Draft::Approve { by: who }) => {
+            may_approve(plan, state, step, by, &who, now)?;
+            let expires = step
+                .approve
+                .as_ref()
+                .map(|a| a.expires)
+                .ok_or_else(|| no("the step needs no approval"))?;
+            Answer::Approved {
+                by: who,
+                subject: *subject,
+                expires_at: now.plus(expires),
+            }
+        }
+        (Asked::Approve { .. }, Draft::Reject { by, reason }) => Answer::Rejected {
+            by,
+            reason: given(reason)?,
+        },
+        (Asked::Acknowledge { check }, Draft::Acknowledge { reason }) => Answer::Acknowledged {
+            check: check.id.clone(),
+            observed: gate::observation(check),
+            reason: given(reason)?,
+        },
+        (Asked::Failed { ways, .. }, draft) => way_on(plan, state, step, ways, draft, now)?,
+        (Asked::InDoubt { .. }, Draft::DoneByHand { found, reason }) => {
+            done_by_hand(plan, state, step, found, reason, now)?
+        }
+        (Asked::InDoubt { .. }, Draft::NotDone { reason }) => Answer::NotDone {
+            reason: given(reason)?,
+        },
+        _ => return Err(no("that does not answer this question")),
+    };
+    Ok(Event::Answered {
+        step: step.id.clone(),
+        answer,
+    })
+}
+
+/// The options that may be chosen now, and those that may not, with what was measured. Unknown is not chosen.
+#[must_use]
+pub fn options(choose: &Choose, scope: &Scope) -> (Vec<Slug>, BTreeMap<Slug, String>) {
+    let mut offered = Vec::new();
+    let mut withheld = BTreeMap::new();
+    for option in &choose.options {
+        match option
+            .when
+            .as_ref()
+            .map(|when| (when, gate::measure(when, scope)))
+        {
+            None | Some((_, (Holds::Yes, _))) => offered.push(option.id.clone()),
+            Some((when, (holds, observed))) => {
+                let state = if holds == Holds::Unknown {
+                    "unknown whether"
+                } else {
+                    "does not hold:"
+                };
+                withheld.insert(
+                    option.id.clone(),
+                    format!("{state} {} ({observed})", when.source()),
+                );
+            }
+        }
+    }
+    (offered, withheld)
+}
+
+/// The steps that going back from `from` to `earlier` opens again, in order.
+#[must_use]
+pub fn reopened(plan: &Plan, earlier: &Slug, from: &Slug) -> Vec<Slug> {
+    let ids = plan.runbook().steps.iter().map(|s| &s.id);
+    let mut reopened: Vec<Slug> = ids
+        .skip_while(|id| *id != earlier)
+        .take_while(|id| *id != from)
+        .cloned()
+        .collect();
+    reopened.push(from.clone());
+    reopened
+}
+
+fn no(why: &str) -> NotAccepted {
+    NotAccepted(why.into())
+}
+
+fn given(reason: String) -> Result<String, NotAccepted> {
+    let reason = reason.trim();
+    if reason.is_empty() {
+        Err(no("a reason is needed"))
+    } else {
+        Ok(reason.to_owned())
+    }
+}
+
+fn facts(
+    plan: &Plan,
+    state: &State,
+    step: &Step,
+    work_of: &Slug,
+    found: DraftFound,
+    now: Timestamp,
+) -> Result<Answer, NotAccepted> {
+    let of = plan
+        .step(work_of)
+        .ok_or_else(|| no("the runbook has no such step"))?;
+    let mut found = complete(plan, state, of, found, now)?;
+    found.work_of = (*work_of != step.id).then(|| work_of.clone());
+    Ok(Answer::Facts(found))
+}
+
+/// Every fact and every item of evidence that the step declares, and nothing else.
+fn complete(
+    plan: &Plan,
+    state: &State,
+    step: &Step,
+    given: DraftFound,
+    now: Timestamp,
+) -> Result<Found, NotAccepted> {
+    let mut facts = BTreeMap::new();
+    for spec in &step.facts {
+        match given.facts.get(&spec.id) {
+            Some(value) if spec.from.is_none() || step.is_automated() => {
+                let value = found::accept(spec, value)
+                    .map_err(|why| NotAccepted(format!("`{}` {why}", spec.id)))?;
+                facts.insert(spec.id.clone(), value);
+            }
+            None if spec.from.is_none() || step.is_automated() => {
+                return Err(NotAccepted(format!(
+                    "fact `{}` is needed: {}",
+                    spec.id,
+                    spec.kind.wanted()
+                )));
+            }
+            Some(_) => {
+                return Err(NotAccepted(format!(
+                    "fact `{}` follows from others and is not typed",
+                    spec.id
+                )));
+            }
+            None => {}
+        }
+    }
+    let declared: BTreeSet<_> = step.facts.iter().map(|f| &f.id).collect();
+    if let Some(id) = given.facts.keys().find(|id| !declared.contains(id)) {
+        return Err(NotAccepted(format!(
+            "`{}` produces no fact `{id}`",
+            step.id
+        )));
+    }
+    for spec in &step.evidence {
+        if !given
+            .evidence
+            .iter()
+            .any(|e| e.id.as_ref() == Some(&spec.id))
+        {
+            return Err(NotAccepted(format!(
+                "evidence `{}` is needed: a file or text",
+                spec.id
+            )));
+        }
+    }
+    let derived = if step.is_automated() {
+        BTreeMap::new()
+    } else {
+        found::derived(plan, state, step, &facts, now).map_err(NotAccepted)?
+    };
+    Ok(Found {
+        work_of: None,
+        facts,
+        derived,
+        evidence: given.evidence,
+    })
+}
+
+fn chosen(
+    plan: &Plan,
+    state: &State,
+    step: &Step,
+    owner: &Principal,
+    option: Slug,
+    reason: String,
+    now: Timestamp,
+) -> Result<Answer, NotAccepted> {
+    let crate::runbook::model::Action::Choose(choose) = &step.action else {
+        return Err(no("the step decides nothing"));
+    };
+    let scope = scope(plan, state, now);
+    let (offered, withheld) = options(choose, &scope);
+    if !offered.contains(&option) {
+        return Err(NotAccepted(match withheld.get(&option) {
+            Some(why) => format!("`{option}` cannot be chosen: {why}"),
+            None => format!("there is no option `{option}`; there is {}", join(&offered)),
+        }));
+    }
+    let (guards, refused) = gate::judge_guards(plan.guards_before(step), &scope, Demand::Before);
+    if let Some(guard) = refused.first() {
+        return Err(NotAccepted(format!(
+            "guard `{}` refuses: {}",
+            guard.id, guard.observed
+        )));
+    }
+    let reason = given(reason)?;
+    Ok(Answer::Chosen(Chosen {
+        option,
+        owner: owner.clone(),
+        reason,
+        offered,
+        withheld,
+        guards,
+    }))
+}
+
+fn join(ids: &[Slug]) -> String {
+    ids.iter()
+        .map(|id| format!("`{id}`"))
+        .collect::<Vec<_>>()
+        .join(", ")
+}
+
+fn confirmed(expected: &str, typed: &str) -> Result<Answer, NotAccepted> {
+    let typed = typed.trim();
+    if typed == expected {
+        Ok(Answer::Confirmed {
+            typed: typed.to_owned(),
+        })
+    } else {
+        Err(NotAccepted(format!(
+            "`{typed}` is not `{expected}`; nothing was performed"
+        )))
+    }
+}
+
+fn may_approve(
+    plan: &Plan,
+    state: &State,
+    step: &Step,
+    wanted: &Principal,
+    who: &Principal,
+    now: Timestamp,
+) -> Result<(), NotAccepted> {
+    if who != wanted {
+        return Err(NotAccepted(format!(
+            "the approval of `{wanted}` is needed, not of `{who}`"
+        )));
+    }
+    let other_than = step.approve.as_ref().and_then(|a| a.other_than.as_ref());
+    match other_than
+        .map(|o| o.principal(&scope(plan, state, now)))
+        .transpose()
+    {
+        Ok(Some(barred)) if barred == *who => Err(NotAccepted(format!(
+            "`{who}` may not approve this: it takes somebody other than `{barred}`"
+        ))),
+        Ok(_) => Ok(()),
+        Err(why) => Err(NotAccepted(format!(
+            "who may not approve is unknown: {why}"
+        ))),
+    }
+}
+
+fn done_by_hand(
+    plan: &Plan,
+    state: &State,
+    step: &Step,
+    found: DraftFound,
+    reason: String,
+    now: Timestamp,
+) -> Result<Answer, NotAccepted> {
+    Ok(Answer::DoneByHand {
+        found: complete(plan, state, step, found, now)?,
+        reason: given(reason)?,
+    })
+}
+
+fn way_on(
+    plan: &Plan,
+    state: &State,
+    step: &Step,
+    ways: &[Way],
+    draft: Draft,
+    now: Timestamp,
+) -> Result<Answer, NotAccepted> {
+    let open = |way: fn(&Way) -> bool| ways.iter().any(way);
+    match draft {
+        Draft::Retry { reason } if open(|w| *w == Way::Retry) => Ok(Answer::Retry {
+            reason: given(reason)?,
+        }),
+        Draft::LookAgain if open(|w| *w == Way::LookAgain) => Ok(Answer::LookAgain),
+        Draft::DoneByHand { found, reason } if open(|w| *w == Way::DoneByHand) => {
+            done_by_hand(plan, state, step, found, reason, now)
+        }
+        Draft::Skip { reason } if open(|w| *w == Way::Skip) => Ok(Answer::Skipped {
+            reason: given(reason)?,
+        }),
+        Draft::BackTo { reason } => {
+            let to = ways.iter().find_map(|way| {
+                if let Way::BackTo(to) = way {
+                    Some(to)
+                } else {
+                    None
+                }
+            });
+            let to = to.ok_or_else(|| no("one cannot go back from here"))?;
+            Ok(Answer::BackTo {
+                reopened: reopened(plan, to, &step.id),
+                reason: given(reason)?,
+            })
+        }
+        _ => Err(no("that way is not open here")),
+    }
+}

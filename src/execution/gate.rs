@@ -1,0 +1,300 @@
+//! The gate: freeze, preflight and guards seen as one. Facts in, verdict out; unknown is refused.
+//!
+//! A change is performed only with a [`Clearance`] in hand, and [`clear`] is the only function that makes one.
+
+use crate::clock::{Span, Timestamp};
+use crate::digest::Digest;
+use crate::expr::{Scope, Truth};
+use crate::ids::Slug;
+use crate::runbook::model::{CheckSet, Effect, Guard, Severity, Step};
+
+use super::deny::{command_is_denied, request_is_denied};
+use super::event::{CheckResult, Clearance, Ground, GuardVerdict, Holds, SeverityName, Work};
+use super::plan::Plan;
+use super::scope::scope;
+use super::state::State;
+use super::work::subject;
+
+/// How long a preflight holds. Longer than it takes to act on it, shorter than a shift.
+pub const PREFLIGHT_HOLDS: Span = Span::from_secs(30 * 60);
+
+/// What the run history says about the target's freezes, read now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FreezeReading {
+    /// It answered.
+    Read {
+        /// The active freeze that this execution holds, with its fence.
+        ours: Option<(String, u64)>,
+        /// Active freezes of others that cover the target, for people.
+        others: Vec<String>,
+    },
+    /// It could not be read, which is treated as frozen by somebody else.
+    Unreadable {
+        /// Why.
+        why: String,
+    },
+}
+
+/// Judges a change immediately before it is performed.
+///
+/// # Errors
+/// Every ground against it, all at once. Whatever is unknown is a ground.
+pub fn clear(
+    plan: &Plan,
+    state: &State,
+    step: &Step,
+    work: &Work,
+    reading: &FreezeReading,
+    now: Timestamp,
+) -> Result<Clearance, Vec<Ground>> {
+    let mut grounds = preflight_grounds(plan, state, now);
+    let (guards, refused) = judge_guards(
+        plan.guards_before(step),
+        &scope(plan, state, now),
+        Demand::Before,
+    );
+    grounds.extend(refused.into_iter().map(Ground::Guard));
+    grounds.extend(denials(plan, work));
+    grounds.extend(unconfirmed(state, step));
+    grounds.extend(unapproved(state, step, work, now));
+    match freeze_held(state, reading) {
+        Err(ground) => grounds.push(ground),
+        Ok((freeze, fence)) if grounds.is_empty() => {
+            return Ok(Clearance {
+                freeze,
+                fence,
+                read_at: now,
+                guards,
+            });
+        }
+        Ok(_) => {}
+    }
+    Err(grounds)
+}
+
+/// The grounds against a read, or against deciding: guards that name the step, and deny patterns.
+#[must_use]
+pub fn grounds_before(
+    plan: &Plan,
+    state: &State,
+    step: &Step,
+    work: Option<&Work>,
+    now: Timestamp,
+) -> Vec<Ground> {
+    let (_, refused) = judge_guards(
+        plan.guards_before(step),
+        &scope(plan, state, now),
+        Demand::Before,
+    );
+    let denied = work.into_iter().flat_map(|work| denials(plan, work));
+    refused
+        .into_iter()
+        .map(Ground::Guard)
+        .chain(denied)
+        .collect()
+}
+
+/// Which of a guard's two demands is judged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Demand {
+    /// `require`.
+    Before,
+    /// `ensure`.
+    After,
+}
+
+/// Judges the guards: all of them, and those that are not clear.
+pub fn judge_guards<'a>(
+    guards: impl Iterator<Item = &'a Guard>,
+    scope: &Scope,
+    demand: Demand,
+) -> (Vec<GuardVerdict>, Vec<GuardVerdict>) {
+    let mut all = Vec::new();
+    for guard in guards {
+        let expression = match demand {
+            Demand::Before => &guard.require,
+            Demand::After => &guard.ensure,
+        };
+        if let Some(expression) = expression {
+            let (holds, observed) = measure(expression, scope);
+            all.push(GuardVerdict {
+                id: guard.id.clone(),
+                holds,
+                observed,
+            });
+        }
+    }
+    let refused = all
+        .iter()
+        .filter(|v| v.holds != Holds::Yes)
+        .cloned()
+        .collect();
+    (all, refused)
+}
+
+/// Whether an expression holds, with what was measured.
+#[must_use]
+pub fn measure(expression: &crate::expr::Expression, scope: &Scope) -> (Holds, String) {
+    let observed = expression.observed(scope);
+    match expression.truth(scope) {
+        Truth::True => (Holds::Yes, observed),
+        Truth::False => (Holds::No, observed),
+        Truth::Unknown(why) if observed.is_empty() => (Holds::Unknown, why.to_string()),
+        Truth::Unknown(why) => (Holds::Unknown, format!("{why} ({observed})")),
+    }
+}
+
+/// Judges every check of a set.
+#[must_use]
+pub fn judge_checks(plan: &Plan, state: &State, set: CheckSet, now: Timestamp) -> Vec<CheckResult> {
+    let scope = scope(plan, state, now);
+    let judged = plan.checks(set).iter().map(|check| {
+        let (holds, observed) = measure(&check.expect, &scope);
+        CheckResult {
+            id: check.id.clone(),
+            severity: check.severity.into(),
+            holds,
+            observed,
+        }
+    });
+    judged.collect()
+}
+
+/// The checks that stand in the way: blocks that do not hold, and warnings that nobody acknowledged as they are now.
+#[must_use]
+pub fn standing_in_the_way(state: &State, results: &[CheckResult]) -> Vec<CheckResult> {
+    let stands = |r: &&CheckResult| match (r.severity, r.holds) {
+        (_, Holds::Yes) | (SeverityName::Info, _) => false,
+        (SeverityName::Block, _) => true,
+        (SeverityName::Warn, _) => !is_acknowledged(state, r),
+    };
+    results.iter().filter(stands).cloned().collect()
+}
+
+/// The digest that an acknowledgement is bound to: the result, and what was observed.
+#[must_use]
+pub fn observation(result: &CheckResult) -> Digest {
+    Digest::of(format!("{:?} {}", result.holds, result.observed))
+}
+
+fn is_acknowledged(state: &State, result: &CheckResult) -> bool {
+    state
+        .acknowledged
+        .get(&result.id)
+        .is_some_and(|ack| ack.observed == observation(result))
+}
+
+/// Whether the preflight must be judged again before the next change.
+#[must_use]
+pub fn preflight_is_stale(state: &State, now: Timestamp) -> bool {
+    state
+        .preflight_at
+        .is_none_or(|at| now.since(at) > PREFLIGHT_HOLDS || now < at)
+}
+
+fn preflight_grounds(plan: &Plan, state: &State, now: Timestamp) -> Vec<Ground> {
+    if preflight_is_stale(state, now) {
+        return vec![Ground::PreflightStale];
+    }
+    let results: Option<Vec<CheckResult>> = plan
+        .checks(CheckSet::Preflight)
+        .iter()
+        .map(|c| state.checks.get(&c.id).cloned())
+        .collect();
+    match results {
+        None => vec![Ground::PreflightStale],
+        Some(results) => standing_in_the_way(state, &results)
+            .into_iter()
+            .map(Ground::Check)
+            .collect(),
+    }
+}
+
+fn freeze_held(state: &State, reading: &FreezeReading) -> Result<(String, u64), Ground> {
+    let held = state.freeze.as_ref().map(|f| (f.id.clone(), f.fence));
+    match reading {
+        FreezeReading::Unreadable { why } => Err(Ground::FreezeUnknown { why: why.clone() }),
+        FreezeReading::Read { others, .. } if !others.is_empty() => Err(Ground::FreezeLost {
+            found: format!("also frozen by others: {}", others.join("; ")),
+        }),
+        FreezeReading::Read { ours, .. } => match (ours, held) {
+            (Some(ours), Some(held)) if *ours == held => Ok(held),
+            (Some((id, fence)), _) => Err(Ground::FreezeLost {
+                found: format!("freeze {id} with fence {fence}"),
+            }),
+            (None, _) => Err(Ground::FreezeLost {
+                found: "no active freeze of this execution".into(),
+            }),
+        },
+    }
+}
+
+/// The deny patterns that the work matches.
+#[must_use]
+pub fn denials(plan: &Plan, work: &Work) -> Vec<Ground> {
+    let mut grounds = Vec::new();
+    for guard in &plan.runbook().guards {
+        let (patterns, what): (&[String], String) = match work {
+            Work::Command { argv, .. } => (&guard.deny.commands, argv.join(" ")),
+            Work::Request { method, path, .. } => {
+                (&guard.deny.requests, format!("{method} {path}"))
+            }
+            Work::ByHand | Work::History(_) => continue,
+        };
+        let matches = |pattern: &&String| match work {
+            Work::Command { argv, .. } => command_is_denied(argv, pattern),
+            Work::Request { method, path, .. } => request_is_denied(method, path, pattern),
+            Work::ByHand | Work::History(_) => false,
+        };
+        if let Some(pattern) = patterns.iter().find(matches) {
+            grounds.push(Ground::Denied {
+                guard: guard.id.clone(),
+                pattern: pattern.clone(),
+                what,
+            });
+        }
+    }
+    grounds
+}
+
+fn unconfirmed(state: &State, step: &Step) -> Option<Ground> {
+    let missing = step.confirm.is_some() && !state.step(&step.id).confirmed;
+    missing.then(|| Ground::NotApproved {
+        why: "the name of the thing was not typed".into(),
+    })
+}
+
+fn unapproved(state: &State, step: &Step, work: &Work, now: Timestamp) -> Option<Ground> {
+    step.approve.as_ref()?;
+    let why = match state.step(&step.id).approval {
+        None => "nobody approved it",
+        Some(approval) if approval.subject != subject(state, step, work) => {
+            "what was approved is not what it is now"
+        }
+        Some(approval) if approval.expires_at <= now => "the approval has expired",
+        Some(_) => return None,
+    };
+    Some(Ground::NotApproved { why: why.into() })
+}
+
+impl From<Severity> for SeverityName {
+    fn from(severity: Severity) -> Self {
+        match severity {
+            Severity::Block => Self::Block,
+            Severity::Warn => Self::Warn,
+            Severity::Info => Self::Info,
+        }
+    }
+}
+
+/// Whether performing the step's own work needs a clearance.
+#[must_use]
+pub fn needs_clearance(step: &Step) -> bool {
+    step.effect == Effect::Change
+}
+
+/// The steps that are read again before the guards that stand before (or after) a step are judged.
+#[must_use]
+pub fn guard_readings<'a>(guards: impl Iterator<Item = &'a Guard>) -> Vec<&'a Slug> {
+    super::plan::distinct(guards.flat_map(|g| &g.read))
+}

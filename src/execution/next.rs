@@ -1,0 +1,583 @@
+//! What comes next: the one decision that live stepping, resuming, planning and testing share.
+//!
+//! The course of one step, in order: its condition; for a change the preflight (again, where it is too old), what the
+//! guards read, the guards, the typed name, the approval, and the reading and judging once more, since answering takes
+//! time; then the work; then what must hold afterwards, read back.
+
+use crate::clock::{Span, Timestamp};
+use crate::expr::{Expression, Truth};
+use crate::ids::Slug;
+use crate::runbook::model::{Action, CheckSet, Choose, Necessity, Step, Wait};
+
+use super::event::{Event, Ground, Holds, StepVerdict, Work};
+use super::found::{derive, is_derived};
+use super::gate::{self, Demand};
+use super::plan::{Plan, distinct};
+use super::question::{Asked, Question, Way};
+use super::scope::scope;
+use super::state::{Doubt, Failure, Standing, State, StepState};
+use super::work::{render, subject};
+
+/// What comes next.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Next {
+    /// This follows from what is known: record it.
+    Record(Event),
+    /// Perform this, its intent recorded first. A change needs a clearance.
+    Perform(Performance),
+    /// Only a person can say how to go on.
+    Ask(Question),
+    /// Nothing until then.
+    Sleep(Timestamp),
+    /// Nothing any more, or not in this process.
+    Finished,
+}
+
+/// Something to perform.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Performance {
+    /// The step under way.
+    pub step: Slug,
+    /// Whose work: its own, or that of a step read on its behalf.
+    pub work_of: Slug,
+    /// Which attempt at it.
+    pub attempt: u32,
+    /// What.
+    pub work: Work,
+    /// Whether it may only be performed with a clearance.
+    pub change: bool,
+}
+
+/// What comes next, at `now`.
+#[must_use]
+pub fn next(plan: &Plan, state: &State, now: Timestamp) -> Next {
+    if state.standing != Standing::Open {
+        return Next::Finished;
+    }
+    match plan.position(state) {
+        None => Next::Record(close(plan, state, now)),
+        Some((_, step)) => Course {
+            plan,
+            state,
+            step,
+            at: state.step(&step.id),
+            now,
+        }
+        .next(),
+    }
+}
+
+fn close(plan: &Plan, state: &State, now: Timestamp) -> Event {
+    let scope = scope(plan, state, now);
+    let mut outcomes = plan.runbook().outcomes.iter();
+    let label = outcomes
+        .find(|o| o.when.truth(&scope) == Truth::True)
+        .or(plan.runbook().outcomes.last());
+    let entries = state.events + 1;
+    match label {
+        Some(o) => Event::Closed {
+            outcome: o.label.clone(),
+            success: o.success,
+            entries,
+        },
+        // A runbook without outcomes cannot be built; aborting is the answer that claims nothing.
+        None => Event::Aborted {
+            reason: "the runbook names no outcome".into(),
+        },
+    }
+}
+
+/// One step under way.
+struct Course<'a> {
+    plan: &'a Plan,
+    state: &'a State,
+    step: &'a Step,
+    at: StepState,
+    now: Timestamp,
+}
+
+impl<'a> Course<'a> {
+    fn next(&self) -> Next {
+        if let Some(open) = &self.at.open {
+            return self.ask(Asked::ByHand {
+                work_of: open.work_of.clone(),
+            });
+        }
+        if let Some(doubt) = &self.at.doubt {
+            return self.settle(doubt);
+        }
+        if let Some(failure) = &self.at.failure {
+            return self.after_failure(failure);
+        }
+        if self.at.performed {
+            self.judge()
+        } else {
+            self.begin()
+        }
+    }
+
+    fn begin(&self) -> Next {
+        if let Some(when) = &self.step.when {
+            let (holds, observed) = gate::measure(when, &scope(self.plan, self.state, self.now));
+            match holds {
+                Holds::Yes => {}
+                Holds::No => {
+                    let because = format!("{} ({observed})", when.source());
+                    return Next::Record(Event::NotApplicable {
+                        step: self.step.id.clone(),
+                        because,
+                    });
+                }
+                Holds::Unknown => return self.unknown("whether the step applies", observed),
+            }
+        }
+        match &self.step.action {
+            _ if gate::needs_clearance(self.step) => self.change(),
+            Action::ByHand => self.by_hand(),
+            Action::Command(_) | Action::Request(_) | Action::History(_) => self.read(),
+            Action::Choose(choose) => self.choose(choose),
+            Action::Wait(wait) => self.wait(wait),
+            Action::Repeat(steps) => self.repeat(steps),
+            Action::Checks(set) => self.check(*set).unwrap_or_else(|| self.judge()),
+        }
+    }
+
+    fn change(&self) -> Next {
+        if gate::preflight_is_stale(self.state, self.now) {
+            return self.check_again(CheckSet::Preflight);
+        }
+        if let Some(stop) = self.refuse_checks(CheckSet::Preflight) {
+            return stop;
+        }
+        let readings = gate::guard_readings(self.plan.guards_before(self.step));
+        if let Some(next) = self.readings(&readings) {
+            return next;
+        }
+        let work = match render(self.plan, self.state, self.step, self.now) {
+            Ok(work) => work,
+            Err(unrendered) => return self.unknown("what exactly to perform", unrendered.why),
+        };
+        let grounds = gate::grounds_before(self.plan, self.state, self.step, Some(&work), self.now);
+        if !grounds.is_empty() {
+            return self.refuse(grounds);
+        }
+        self.consent(&work)
+            .unwrap_or_else(|| self.perform_own(work))
+    }
+
+    /// The typed name and the approval, where the step wants them and does not have them yet.
+    fn consent(&self, work: &Work) -> Option<Next> {
+        let scope = scope(self.plan, self.state, self.now);
+        if let Some(confirm) = self.step.confirm.as_ref().filter(|_| !self.at.confirmed) {
+            return Some(match confirm.text(&scope) {
+                Ok(expected) => self.ask(Asked::Confirm {
+                    expected,
+                    work: work.clone(),
+                }),
+                Err(why) => self.unknown("the name to confirm", why.to_string()),
+            });
+        }
+        let approve = self.step.approve.as_ref()?;
+        let subject = subject(self.state, self.step, work);
+        let holds = |a: &super::state::Approval| a.subject == subject && a.expires_at > self.now;
+        if self.at.approval.as_ref().is_some_and(holds) {
+            return None;
+        }
+        Some(match approve.by.principal(&scope) {
+            Ok(by) => self.ask(Asked::Approve {
+                by,
+                work: work.clone(),
+                subject,
+            }),
+            Err(why) => self.unknown("who has to approve", why),
+        })
+    }
+
+    fn read(&self) -> Next {
+        if let Some(stop) = self.refuse_before() {
+            return stop;
+        }
+        match render(self.plan, self.state, self.step, self.now) {
+            Ok(work) => match gate::denials(self.plan, &work) {
+                denied if denied.is_empty() => self.perform_own(work),
+                denied => self.refuse(denied),
+            },
+            Err(unrendered) => self.unknown("what exactly to perform", unrendered.why),
+        }
+    }
+
+    fn by_hand(&self) -> Next {
+        if let Some(stop) = self.refuse_before() {
+            return stop;
+        }
+        if !is_derived(self.step) {
+            return self.ask(Asked::ByHand {
+                work_of: self.step.id.clone(),
+            });
+        }
+        match derive(self.plan, self.state, self.step, self.now) {
+            Ok(answer) => Next::Record(Event::Answered {
+                step: self.step.id.clone(),
+                answer,
+            }),
+            Err(why) => self.unknown("what follows from the facts", why),
+        }
+    }
+
+    fn choose(&self, choose: &Choose) -> Next {
+        if let Some(stop) = self.refuse_before() {
+            return stop;
+        }
+        let scope = scope(self.plan, self.state, self.now);
+        let owner = match choose.owner.principal(&scope) {
+            Ok(owner) => owner,
+            Err(why) => return self.unknown("whose decision it is", why),
+        };
+        let (offered, withheld) = super::accept::options(choose, &scope);
+        if offered.is_empty() {
+            return self.refuse(vec![Ground::NoOption { withheld }]);
+        }
+        self.ask(Asked::Choose {
+            owner,
+            offered,
+            withheld,
+        })
+    }
+
+    fn wait(&self, wait: &Wait) -> Next {
+        if let Some(stop) = self.refuse_before() {
+            return stop;
+        }
+        let scope = scope(self.plan, self.state, self.now);
+        let Some(waiting) = &self.at.wait else {
+            return self.look(wait);
+        };
+        let sustain = wait.sustain.as_ref().map(|s| s.span(&scope)).transpose();
+        let (sustain, every) = match (sustain, wait.every.span(&scope)) {
+            (Ok(sustain), Ok(every)) => (sustain.unwrap_or(Span::from_secs(0)), every),
+            (Err(why), _) | (_, Err(why)) => return self.unknown("how long to wait", why),
+        };
+        if waiting
+            .held_since
+            .is_some_and(|since| waiting.looked.since(since) >= sustain)
+        {
+            return self.judge();
+        }
+        if let Some(breach) = &wait.fail_when
+            && let (Holds::Yes, observed) = gate::measure(breach, &scope)
+        {
+            return self.verdict(StepVerdict::Failed {
+                why: format!("{} ({observed})", breach.source()),
+            });
+        }
+        if waiting.looked.since(waiting.began) >= self.step.timeout {
+            let (_, observed) = gate::measure(&wait.until, &scope);
+            let why = format!(
+                "waited {} for {} ({observed})",
+                self.step.timeout.rounded(),
+                wait.until.source()
+            );
+            return self.verdict(StepVerdict::Failed { why });
+        }
+        let due = waiting.looked.plus(every);
+        if self.now < due {
+            Next::Sleep(due)
+        } else {
+            self.look(wait)
+        }
+    }
+
+    fn look(&self, wait: &Wait) -> Next {
+        if let Some(next) = self.readings(&wait.read.iter().collect::<Vec<_>>()) {
+            return next;
+        }
+        let (holds, observed) = gate::measure(&wait.until, &scope(self.plan, self.state, self.now));
+        Next::Record(Event::WaitLooked {
+            step: self.step.id.clone(),
+            holds,
+            observed,
+        })
+    }
+
+    fn repeat(&self, steps: &'a [Slug]) -> Next {
+        if let Some(stop) = self.refuse_before() {
+            return stop;
+        }
+        let steps: Vec<&Slug> = steps.iter().collect();
+        if let Some(next) = self.readings(&steps) {
+            return next;
+        }
+        let failed = steps.iter().find_map(|id| {
+            let why = self.at.readings.get(*id)?.failed.as_ref()?;
+            Some(format!("`{id}` could not be read again: {why}"))
+        });
+        match failed {
+            Some(why) => self.verdict(StepVerdict::Failed { why }),
+            None => self.judged(),
+        }
+    }
+
+    /// Judges a set of checks; nothing when none of them stands in the way.
+    fn check(&self, set: CheckSet) -> Option<Next> {
+        if self.at.checked <= self.at.mark {
+            return Some(self.check_again(set));
+        }
+        self.refuse_checks(set)
+    }
+
+    fn check_again(&self, set: CheckSet) -> Next {
+        let readings = self.plan.check_readings(set);
+        self.readings(&readings).unwrap_or_else(|| {
+            let results = gate::judge_checks(self.plan, self.state, set, self.now);
+            Next::Record(Event::ChecksJudged {
+                step: self.step.id.clone(),
+                set: set.into(),
+                results,
+            })
+        })
+    }
+
+    fn refuse_checks(&self, set: CheckSet) -> Option<Next> {
+        let results: Vec<_> = self
+            .plan
+            .checks(set)
+            .iter()
+            .filter_map(|c| self.state.checks.get(&c.id).cloned())
+            .collect();
+        let in_the_way = gate::standing_in_the_way(self.state, &results);
+        let (blocks, warnings): (Vec<_>, Vec<_>) = in_the_way
+            .into_iter()
+            .partition(|r| r.severity == super::event::SeverityName::Block);
+        if !blocks.is_empty() {
+            return Some(self.refuse(blocks.into_iter().map(Ground::Check).collect()));
+        }
+        let check = warnings.into_iter().next()?;
+        Some(self.ask(Asked::Acknowledge { check }))
+    }
+
+    /// What stands before a step that changes nothing: guards that name it, what they read first.
+    fn refuse_before(&self) -> Option<Next> {
+        let readings = gate::guard_readings(self.plan.guards_before(self.step));
+        if let Some(next) = self.readings(&readings) {
+            return Some(next);
+        }
+        let grounds = gate::grounds_before(self.plan, self.state, self.step, None, self.now);
+        (!grounds.is_empty()).then(|| self.refuse(grounds))
+    }
+
+    /// The first of these readings that is not fresh; none when all are.
+    fn readings(&self, ids: &[&Slug]) -> Option<Next> {
+        let fresh = |id: &Slug| {
+            self.at
+                .readings
+                .get(id)
+                .is_some_and(|r| r.event > self.at.mark)
+        };
+        let id = *ids.iter().find(|id| !fresh(id))?;
+        let step = self.plan.step(id)?;
+        if !step.is_automated() {
+            return Some(self.ask(Asked::ByHand {
+                work_of: id.clone(),
+            }));
+        }
+        let attempt = self.at.readings.get(id).map_or(0, |r| r.count) + 1;
+        Some(match render(self.plan, self.state, step, self.now) {
+            Err(unrendered) => self.unknown(&format!("how to read `{id}`"), unrendered.why),
+            Ok(work) => match gate::denials(self.plan, &work) {
+                denied if denied.is_empty() => {
+                    let step = self.step.id.clone();
+                    Next::Perform(Performance {
+                        step,
+                        work_of: id.clone(),
+                        attempt,
+                        work,
+                        change: false,
+                    })
+                }
+                denied => self.refuse(denied),
+            },
+        })
+    }
+
+    fn perform_own(&self, work: Work) -> Next {
+        let (step, work_of) = (self.step.id.clone(), self.step.id.clone());
+        let change = gate::needs_clearance(self.step);
+        Next::Perform(Performance {
+            step,
+            work_of,
+            attempt: self.at.attempts + 1,
+            work,
+            change,
+        })
+    }
+
+    fn judge(&self) -> Next {
+        let mut reads = gate::guard_readings(self.plan.guards_after(self.step));
+        if gate::needs_clearance(self.step) {
+            reads.extend(self.step.verify.iter().flat_map(|v| &v.read));
+        }
+        self.readings(&distinct(reads.into_iter()))
+            .unwrap_or_else(|| self.judged())
+    }
+
+    fn judged(&self) -> Next {
+        let (guards, verdict) = self.afterwards();
+        Next::Record(Event::StepJudged {
+            step: self.step.id.clone(),
+            verdict,
+            guards,
+        })
+    }
+
+    fn afterwards(&self) -> (Vec<super::event::GuardVerdict>, StepVerdict) {
+        let scope = scope(self.plan, self.state, self.now);
+        let (guards, broken) =
+            gate::judge_guards(self.plan.guards_after(self.step), &scope, Demand::After);
+        if !broken.is_empty() {
+            let ids = broken.into_iter().map(|v| v.id).collect();
+            return (guards, StepVerdict::Violated { guards: ids });
+        }
+        let verify = self
+            .step
+            .verify
+            .as_ref()
+            .filter(|_| gate::needs_clearance(self.step))
+            .map(|v| &v.expect);
+        for expected in verify.into_iter().chain(&self.step.expect) {
+            let (holds, observed) = gate::measure(expected, &scope);
+            if holds != Holds::Yes {
+                let why = format!("expected {}; measured {observed}", expected.source());
+                return (guards, StepVerdict::Failed { why });
+            }
+        }
+        (guards, StepVerdict::Passed)
+    }
+
+    fn settle(&self, doubt: &Doubt) -> Next {
+        let ask = || {
+            self.ask(Asked::InDoubt {
+                doubt: doubt.clone(),
+            })
+        };
+        let Some(verify) = self
+            .step
+            .verify
+            .as_ref()
+            .filter(|_| doubt.unsettled.is_none())
+        else {
+            return ask();
+        };
+        self.readings(&verify.read.iter().collect::<Vec<_>>())
+            .unwrap_or_else(|| {
+                let (holds, observed) =
+                    gate::measure(&verify.expect, &scope(self.plan, self.state, self.now));
+                self.verdict(match holds {
+                    Holds::Yes => StepVerdict::TookEffect { observed },
+                    Holds::No => StepVerdict::NoEffect { observed },
+                    Holds::Unknown => StepVerdict::StillInDoubt { why: observed },
+                })
+            })
+    }
+
+    fn after_failure(&self, failure: &Failure) -> Next {
+        let again = matches!(failure, Failure::Attempt { .. })
+            && self.at.tries > 0
+            && self.at.tries < self.step.attempts;
+        if again {
+            let pause = Span::from_secs(1 << self.at.tries.min(5).saturating_sub(1));
+            let due = self.at.finished_at.map_or(self.now, |at| at.plus(pause));
+            return if self.now < due {
+                Next::Sleep(due)
+            } else {
+                self.begin()
+            };
+        }
+        self.ask(Asked::Failed {
+            failure: failure.clone(),
+            ways: self.ways(failure),
+        })
+    }
+
+    fn ways(&self, failure: &Failure) -> Vec<Way> {
+        let by_hand = matches!(
+            self.step.action,
+            Action::ByHand | Action::Command(_) | Action::Request(_)
+        );
+        let mut ways = match failure {
+            Failure::Attempt { .. } if by_hand => vec![Way::Retry, Way::DoneByHand],
+            Failure::Attempt { .. } | Failure::Refused { .. } | Failure::Rejected { .. } => {
+                vec![Way::Retry]
+            }
+            Failure::Judged { .. } if self.at.performed => vec![Way::LookAgain, Way::Retry],
+            Failure::Judged { .. } => vec![Way::Retry],
+            Failure::Violated { .. } => vec![Way::LookAgain],
+        };
+        let violated = matches!(failure, Failure::Violated { .. });
+        if self.step.necessity == Necessity::Skippable && !violated {
+            ways.push(Way::Skip);
+        }
+        if let Some(earlier) = &self.step.on_failure
+            && self
+                .reopened(earlier)
+                .iter()
+                .all(|id| *id == self.step.id || !self.state.step(id).changed)
+        {
+            ways.push(Way::BackTo(earlier.clone()));
+        }
+        ways
+    }
+
+    /// The steps that going back to `earlier` would open again.
+    fn reopened(&self, earlier: &Slug) -> Vec<Slug> {
+        super::accept::reopened(self.plan, earlier, &self.step.id)
+    }
+
+    fn ask(&self, asked: Asked) -> Next {
+        Next::Ask(Question {
+            step: self.step.id.clone(),
+            asked,
+        })
+    }
+
+    fn verdict(&self, verdict: StepVerdict) -> Next {
+        Next::Record(Event::StepJudged {
+            step: self.step.id.clone(),
+            verdict,
+            guards: Vec::new(),
+        })
+    }
+
+    fn refuse(&self, grounds: Vec<Ground>) -> Next {
+        Next::Record(Event::Refused {
+            step: self.step.id.clone(),
+            grounds,
+        })
+    }
+
+    fn unknown(&self, what: &str, why: String) -> Next {
+        self.refuse(vec![Ground::Unknown {
+            what: what.into(),
+            why,
+        }])
+    }
+}
+
+impl Expression {
+    /// The principal that the expression names.
+    pub(super) fn principal(
+        &self,
+        scope: &crate::expr::Scope,
+    ) -> Result<crate::ids::Principal, String> {
+        let text = self.text(scope).map_err(|why| why.to_string())?;
+        text.parse().map_err(|why| format!("`{text}` {why}"))
+    }
+
+    /// The span of time that the expression gives.
+    pub(super) fn span(&self, scope: &crate::expr::Scope) -> Result<Span, String> {
+        let text = self.value(scope).map_err(|why| why.to_string())?.to_json();
+        let text = text
+            .as_str()
+            .ok_or_else(|| format!("`{}` is not a duration", self.source()))?;
+        text.parse().map_err(|why| format!("`{text}` is {why}"))
+    }
+}

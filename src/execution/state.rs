@@ -1,0 +1,827 @@
+//! What is now true: the fold of the events. Live and on resume it is the same function.
+//!
+//! Which events are legal when (everything else is [`Illegal`]):
+//!
+//! | Where the execution is | Legal next |
+//! |---|---|
+//! | nothing yet | opened |
+//! | open | everything but opened |
+//! | paused | resumed, note, recovered, aborted |
+//! | aborted, closed | nothing |
+//!
+//! Within an open execution, `attempt finished` needs the attempt that it names to be under way, an attempt needs none to
+//! be under way and no doubt, and answers that leave a failure need a failure or a doubt.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value as Json;
+
+use crate::clock::Timestamp;
+use crate::digest::Digest;
+use crate::ids::{Field, Principal, Slug};
+
+use super::event::{
+    Answer, Artifact, AttemptFinished, AttemptStarted, CheckResult, CheckSetName, Chosen, Ending,
+    Event, Found, Ground, Holds, Learned, Opened, Operator, Origin, Resumed, RunbookRef,
+    StepVerdict, Work,
+};
+
+/// An event that cannot follow what came before it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{what} cannot follow here: {why}")]
+pub struct Illegal {
+    /// Which event.
+    pub what: &'static str,
+    /// What stands against it.
+    pub why: String,
+}
+
+/// What is true of one execution after its first events.
+#[derive(Debug, Clone, PartialEq)]
+pub struct State {
+    /// How it began.
+    pub opened: Opened,
+    /// Events so far.
+    pub events: u64,
+    /// When it began.
+    pub began: Timestamp,
+    /// When the last event happened.
+    pub at: Timestamp,
+    /// Who steps through it now.
+    pub operator: Operator,
+    /// Which text is stepped through now.
+    pub runbook: RunbookRef,
+    /// Steps that are by hand, with what is missing.
+    pub by_hand: BTreeMap<Slug, String>,
+    /// Whether it goes on.
+    pub standing: Standing,
+    /// The freeze that is ours, as far as the journal knows.
+    pub freeze: Option<HeldFreeze>,
+    /// The run as last read.
+    pub run: Option<Json>,
+    /// What is known.
+    pub facts: BTreeMap<Field, Fact>,
+    /// The newest evidence of each name.
+    pub evidence: BTreeMap<Field, Captured>,
+    /// What was decided, by step.
+    pub decisions: BTreeMap<Slug, Chosen>,
+    /// How each check came out last.
+    pub checks: BTreeMap<Slug, CheckResult>,
+    /// Warnings that were acknowledged.
+    pub acknowledged: BTreeMap<Slug, Acknowledged>,
+    /// When the preflight was last judged in this process.
+    pub preflight_at: Option<Timestamp>,
+    /// Comments that the run history has.
+    pub comments: u64,
+    /// Each step that was touched.
+    pub steps: BTreeMap<Slug, StepState>,
+}
+
+/// Whether an execution goes on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Standing {
+    /// Somebody steps through it.
+    Open,
+    /// It can be resumed.
+    Paused {
+        /// Why it was left.
+        reason: String,
+    },
+    /// It ended without completing.
+    Aborted {
+        /// Why.
+        reason: String,
+    },
+    /// It ended with every step settled.
+    Closed {
+        /// The derived name of how.
+        outcome: Slug,
+        /// Whether that is a success.
+        success: bool,
+    },
+}
+
+/// A freeze that is ours.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HeldFreeze {
+    /// Its id.
+    pub id: String,
+    /// Its fence.
+    pub fence: u64,
+    /// What it covers.
+    pub scope: String,
+}
+
+/// Something known.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Fact {
+    /// The value.
+    pub value: Json,
+    /// Where it comes from.
+    pub origin: Origin,
+    /// When.
+    pub at: Timestamp,
+    /// Which step found it out.
+    pub step: Slug,
+}
+
+/// An item of evidence.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Captured {
+    /// The bytes.
+    pub artifact: Artifact,
+    /// Where they come from.
+    pub origin: Origin,
+    /// When.
+    pub at: Timestamp,
+    /// Which step left it.
+    pub step: Slug,
+}
+
+/// A warning that somebody took upon themselves.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Acknowledged {
+    /// The digest of what was observed then.
+    pub observed: Digest,
+    /// Why.
+    pub reason: String,
+}
+
+/// An approval of exactly one thing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Approval {
+    /// Whose.
+    pub by: Principal,
+    /// The digest of what.
+    pub subject: Digest,
+    /// Until when.
+    pub expires_at: Timestamp,
+}
+
+/// Where one step stands.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct StepState {
+    /// How it ended, where an event said so.
+    pub ended: Option<StepEnd>,
+    /// Why it cannot go on by itself.
+    pub failure: Option<Failure>,
+    /// A change of which nobody knows whether it took effect.
+    pub doubt: Option<Doubt>,
+    /// The attempt under way.
+    pub open: Option<OpenAttempt>,
+    /// Whether its own work is done; what must hold afterwards may still be unjudged.
+    pub performed: bool,
+    /// Whether a change of its own may have reached the target.
+    pub changed: bool,
+    /// Attempts at its own work, ever.
+    pub attempts: u32,
+    /// Attempts at its own work since a person last decided about it.
+    pub tries: u32,
+    /// When its own work last ended.
+    pub finished_at: Option<Timestamp>,
+    /// Whether the name of the thing was typed.
+    pub confirmed: bool,
+    /// The approval it has.
+    pub approval: Option<Approval>,
+    /// Readings up to this event are too old to judge by.
+    pub mark: u64,
+    /// The event that judged a set of checks in its course last.
+    pub checked: u64,
+    /// What was read on its behalf, by the step that was read.
+    pub readings: BTreeMap<Slug, Reading>,
+    /// How its waiting stands.
+    pub wait: Option<Waiting>,
+}
+
+/// How a step ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StepEnd {
+    /// Everything it had to bring about holds.
+    Done,
+    /// Its condition did not hold.
+    NotApplicable,
+    /// It was left out.
+    Skipped {
+        /// Why.
+        reason: String,
+    },
+}
+
+/// Why a step cannot go on by itself.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Failure {
+    /// Its work did not succeed.
+    Attempt {
+        /// Why.
+        why: String,
+    },
+    /// The machine refused it.
+    Refused {
+        /// Every ground.
+        grounds: Vec<Ground>,
+    },
+    /// What it was to bring about does not hold.
+    Judged {
+        /// What was expected, with what was measured.
+        why: String,
+    },
+    /// A do-not happened.
+    Violated {
+        /// Which.
+        guards: Vec<Slug>,
+    },
+    /// Its approval was rejected.
+    Rejected {
+        /// By whom.
+        by: Principal,
+        /// Why.
+        reason: String,
+    },
+}
+
+/// A change of which nobody knows whether it took effect.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Doubt {
+    /// Why it is in doubt.
+    pub why: String,
+    /// Why reading back did not settle it; absent while that was not tried.
+    pub unsettled: Option<String>,
+}
+
+/// An attempt under way.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OpenAttempt {
+    /// Whose work.
+    pub work_of: Slug,
+    /// Which attempt.
+    pub attempt: u32,
+    /// What.
+    pub work: Work,
+    /// Whether it was cleared as a change.
+    pub change: bool,
+    /// Since when.
+    pub since: Timestamp,
+}
+
+/// A reading on behalf of a step.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reading {
+    /// The number of the event that recorded it.
+    pub event: u64,
+    /// How many there were in the course of the step.
+    pub count: u32,
+    /// Why it failed, where it did.
+    pub failed: Option<String>,
+}
+
+/// How a wait stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Waiting {
+    /// The first look.
+    pub began: Timestamp,
+    /// The newest look.
+    pub looked: Timestamp,
+    /// What it showed.
+    pub holds: Holds,
+    /// Since when every look showed it.
+    pub held_since: Option<Timestamp>,
+}
+
+impl State {
+    /// The state after the first event.
+    ///
+    /// # Errors
+    /// [`Illegal`] where it is not `opened`.
+    pub fn open(at: Timestamp, event: &Event) -> Result<Self, Illegal> {
+        let Event::Opened(opened) = event else {
+            return Err(Illegal {
+                what: "the first event",
+                why: "an execution begins with `execution.opened`".into(),
+            });
+        };
+        Ok(Self {
+            operator: opened.operator.clone(),
+            runbook: opened.runbook.clone(),
+            by_hand: opened.by_hand.clone(),
+            opened: (**opened).clone(),
+            events: 1,
+            began: at,
+            at,
+            standing: Standing::Open,
+            freeze: None,
+            run: None,
+            facts: BTreeMap::new(),
+            evidence: BTreeMap::new(),
+            decisions: BTreeMap::new(),
+            checks: BTreeMap::new(),
+            acknowledged: BTreeMap::new(),
+            preflight_at: None,
+            comments: 0,
+            steps: BTreeMap::new(),
+        })
+    }
+
+    /// Takes the next event.
+    ///
+    /// # Errors
+    /// [`Illegal`] where it cannot follow; the state is then unchanged.
+    pub fn apply(&mut self, at: Timestamp, event: &Event) -> Result<(), Illegal> {
+        self.check_standing(event)?;
+        let mut next = self.clone();
+        next.events += 1;
+        next.at = at;
+        next.take(at, event)?;
+        *self = next;
+        Ok(())
+    }
+
+    /// Where the step stands; an untouched step stands at the beginning.
+    #[must_use]
+    pub fn step(&self, id: &Slug) -> StepState {
+        self.steps.get(id).cloned().unwrap_or_default()
+    }
+
+    /// Whether the execution ended for good.
+    #[must_use]
+    pub fn is_ended(&self) -> bool {
+        matches!(
+            self.standing,
+            Standing::Aborted { .. } | Standing::Closed { .. }
+        )
+    }
+
+    fn check_standing(&self, event: &Event) -> Result<(), Illegal> {
+        let what = event.name();
+        match (&self.standing, event) {
+            (_, Event::Opened(_)) => Err(Illegal {
+                what,
+                why: "the execution is open already".into(),
+            }),
+            (Standing::Aborted { .. } | Standing::Closed { .. }, _) => Err(Illegal {
+                what,
+                why: "the execution has ended".into(),
+            }),
+            (
+                Standing::Paused { .. },
+                Event::Resumed(_)
+                | Event::NoteAdded { .. }
+                | Event::Recovered { .. }
+                | Event::Aborted { .. },
+            )
+            | (Standing::Open, _) => Ok(()),
+            (Standing::Paused { .. }, _) => Err(Illegal {
+                what,
+                why: "the execution is paused".into(),
+            }),
+        }
+    }
+
+    fn take(&mut self, at: Timestamp, event: &Event) -> Result<(), Illegal> {
+        match event {
+            Event::Opened(_) | Event::NoteAdded { .. } | Event::Recovered { .. } => {}
+            Event::Paused { reason } => {
+                self.standing = Standing::Paused {
+                    reason: reason.clone(),
+                }
+            }
+            Event::Resumed(resumed) => self.resume(resumed),
+            Event::AttemptStarted(started) => self.start(at, started)?,
+            Event::AttemptFinished(finished) => self.finish(at, finished)?,
+            Event::Answered { step, answer } => self.answer(at, step, answer)?,
+            Event::NotApplicable { step, .. } => {
+                self.steps(step).ended = Some(StepEnd::NotApplicable)
+            }
+            Event::Refused { step, grounds } => {
+                self.idle(step, event.name())?;
+                self.steps(step).failure = Some(Failure::Refused {
+                    grounds: grounds.clone(),
+                });
+            }
+            Event::ChecksJudged { set, results, step } => {
+                self.idle(step, event.name())?;
+                self.checks
+                    .extend(results.iter().map(|r| (r.id.clone(), r.clone())));
+                if *set == CheckSetName::Preflight {
+                    self.preflight_at = Some(at);
+                }
+            }
+            Event::StepJudged { step, verdict, .. } => {
+                self.idle(step, event.name())?;
+                self.judge(step, verdict);
+            }
+            Event::WaitLooked { step, holds, .. } => self.look(at, step, *holds),
+            Event::Aborted { reason } => {
+                self.standing = Standing::Aborted {
+                    reason: reason.clone(),
+                }
+            }
+            Event::Closed {
+                outcome, success, ..
+            } => {
+                self.standing = Standing::Closed {
+                    outcome: outcome.clone(),
+                    success: *success,
+                };
+            }
+        }
+        Ok(())
+    }
+
+    fn steps(&mut self, id: &Slug) -> &mut StepState {
+        self.steps.entry(id.clone()).or_default()
+    }
+
+    fn idle(&self, step: &Slug, what: &'static str) -> Result<(), Illegal> {
+        match self.steps.get(step).and_then(|s| s.open.as_ref()) {
+            Some(open) => Err(Illegal {
+                what,
+                why: format!("`{}` is under way", open.work_of),
+            }),
+            None => Ok(()),
+        }
+    }
+
+    fn resume(&mut self, resumed: &Resumed) {
+        self.standing = Standing::Open;
+        self.operator = resumed.operator.clone();
+        self.by_hand = resumed.by_hand.clone();
+        if let Some(adopted) = &resumed.adopted {
+            self.runbook = adopted.runbook.clone();
+        }
+        // Whatever was measured or agreed before the interruption is measured and agreed again before the next change.
+        self.preflight_at = None;
+        let mark = self.events;
+        for step in self.steps.values_mut() {
+            step.mark = mark;
+            step.confirmed = false;
+            step.approval = None;
+            step.wait = None;
+            if let Some(open) = step.open.take().filter(|open| open.change) {
+                let why = format!(
+                    "attempt {} began at {} and its outcome was not recorded",
+                    open.attempt, open.since
+                );
+                step.doubt = Some(Doubt {
+                    why,
+                    unsettled: None,
+                });
+            }
+        }
+    }
+
+    fn start(&mut self, at: Timestamp, started: &AttemptStarted) -> Result<(), Illegal> {
+        let illegal = |why: &str| {
+            Err(Illegal {
+                what: "attempt.started",
+                why: why.into(),
+            })
+        };
+        self.idle(&started.step, "attempt.started")?;
+        let own = started.step == started.work_of;
+        let change = started.clearance.is_some();
+        if change && !own {
+            return illegal("a change is performed only in the course of its own step");
+        }
+        if let Some(clearance) = &started.clearance {
+            if self.freeze.as_ref().map(|f| (&f.id, f.fence))
+                != Some((&clearance.freeze, clearance.fence))
+            {
+                return illegal("the clearance names a freeze that is not held");
+            }
+            if clearance.guards.iter().any(|g| g.holds != Holds::Yes) {
+                return illegal("a guard was not clear");
+            }
+        }
+        let step = self.steps(&started.step);
+        if own && step.doubt.is_some() {
+            return illegal("the step is in doubt");
+        }
+        if step.ended.is_some() {
+            return illegal("the step has ended");
+        }
+        if own {
+            step.attempts += 1;
+            step.tries += 1;
+            step.failure = None;
+            step.changed |= change;
+        }
+        step.open = Some(OpenAttempt {
+            work_of: started.work_of.clone(),
+            attempt: started.attempt,
+            work: started.work.clone(),
+            change,
+            since: at,
+        });
+        Ok(())
+    }
+
+    fn finish(&mut self, at: Timestamp, finished: &AttemptFinished) -> Result<(), Illegal> {
+        let events = self.events;
+        let step = self.steps(&finished.step);
+        let open = match step.open.take() {
+            Some(open) if open.work_of == finished.work_of && open.attempt == finished.attempt => {
+                open
+            }
+            _ => {
+                return Err(Illegal {
+                    what: "attempt.finished",
+                    why: "that attempt is not under way".into(),
+                });
+            }
+        };
+        let failed = match &finished.ending {
+            Ending::Done { .. } => None,
+            Ending::Failed { why, .. }
+            | Ending::NotPerformed { why }
+            | Ending::Doubtful { why } => Some(why.clone()),
+        };
+        if finished.step == finished.work_of {
+            step.finished_at = Some(at);
+            step.mark = events;
+            match (&finished.ending, &failed) {
+                (Ending::Doubtful { why }, _) if open.change => {
+                    step.doubt = Some(Doubt {
+                        why: why.clone(),
+                        unsettled: None,
+                    });
+                }
+                (_, Some(why)) => step.failure = Some(Failure::Attempt { why: why.clone() }),
+                (_, None) => step.performed = true,
+            }
+        } else {
+            step.read(&finished.work_of, events, failed.clone());
+        }
+        if let Some(learned) = &finished.learned {
+            self.learn(learned);
+        }
+        if failed.is_some() {
+            // What could not be read is not known any more: an old value must not pass for a new one.
+            self.facts.retain(|_, fact| fact.step != finished.work_of);
+            self.evidence
+                .retain(|_, item| item.step != finished.work_of);
+            return Ok(());
+        }
+        for (id, value) in &finished.facts {
+            self.know(at, id, value, Origin::Measured, &finished.work_of);
+        }
+        for item in &finished.evidence {
+            self.capture(at, item, &finished.work_of);
+        }
+        Ok(())
+    }
+
+    fn learn(&mut self, learned: &Learned) {
+        match learned {
+            Learned::Frozen { id, fence, scope } => {
+                self.freeze = Some(HeldFreeze {
+                    id: id.clone(),
+                    fence: *fence,
+                    scope: scope.clone(),
+                });
+            }
+            Learned::Released => self.freeze = None,
+            Learned::Run(run) => self.run = Some(run.clone()),
+            Learned::Commented(_) => self.comments += 1,
+            Learned::Marked => {}
+        }
+    }
+
+    fn know(&mut self, at: Timestamp, id: &Field, value: &Json, origin: Origin, step: &Slug) {
+        let fact = Fact {
+            value: value.clone(),
+            origin,
+            at,
+            step: step.clone(),
+        };
+        self.facts.insert(id.clone(), fact);
+    }
+
+    fn capture(&mut self, at: Timestamp, item: &super::event::Evidence, step: &Slug) {
+        if let Some(id) = &item.id {
+            let captured = Captured {
+                artifact: item.artifact.clone(),
+                origin: item.origin,
+                at,
+                step: step.clone(),
+            };
+            self.evidence.insert(id.clone(), captured);
+        }
+    }
+
+    fn find(&mut self, at: Timestamp, step: &Slug, found: &Found) {
+        let work_of = found.work_of.as_ref().unwrap_or(step).clone();
+        for (id, value) in &found.facts {
+            self.know(at, id, value, Origin::Attested, &work_of);
+        }
+        for (id, (value, origin)) in &found.derived {
+            self.know(at, id, value, *origin, &work_of);
+        }
+        for item in &found.evidence {
+            self.capture(at, item, &work_of);
+        }
+    }
+
+    fn answer(&mut self, at: Timestamp, id: &Slug, answer: &Answer) -> Result<(), Illegal> {
+        let events = self.events;
+        let illegal = |why: &str| {
+            Err(Illegal {
+                what: "answered",
+                why: why.into(),
+            })
+        };
+        let step = self.steps(id);
+        if step.ended.is_some() {
+            return illegal("the step has ended");
+        }
+        let stuck = step.failure.is_some() || step.doubt.is_some();
+        match answer {
+            Answer::Facts(found) => match &found.work_of {
+                Some(other) if other != id => {
+                    step.read(other, events, None);
+                    self.find(at, id, found);
+                }
+                _ if stuck => return illegal("the step failed or is in doubt"),
+                _ => {
+                    step.open = None;
+                    step.performed = true;
+                    step.mark = events;
+                    self.find(at, id, found);
+                }
+            },
+            Answer::Chosen(chosen) => {
+                step.performed = true;
+                step.mark = events;
+                self.decisions.insert(id.clone(), chosen.clone());
+            }
+            Answer::Confirmed { .. } => {
+                step.confirmed = true;
+                step.mark = events;
+            }
+            Answer::Approved {
+                by,
+                subject,
+                expires_at,
+            } => {
+                step.approval = Some(Approval {
+                    by: by.clone(),
+                    subject: *subject,
+                    expires_at: *expires_at,
+                });
+                step.mark = events;
+            }
+            Answer::Rejected { by, reason } => {
+                step.failure = Some(Failure::Rejected {
+                    by: by.clone(),
+                    reason: reason.clone(),
+                });
+            }
+            Answer::Acknowledged {
+                check,
+                observed,
+                reason,
+            } => {
+                let acknowledged = Acknowledged {
+                    observed: *observed,
+                    reason: reason.clone(),
+                };
+                self.acknowledged.insert(check.clone(), acknowledged);
+            }
+            Answer::Retry { .. } if step.doubt.is_some() => return illegal("the step is in doubt"),
+            Answer::Retry { .. } | Answer::LookAgain if !stuck => return illegal("nothing failed"),
+            Answer::Retry { .. } => {
+                let again = StepState {
+                    attempts: step.attempts,
+                    changed: step.changed,
+                    mark: events,
+                    ..Default::default()
+                };
+                *step = again;
+            }
+            Answer::LookAgain => {
+                step.failure = None;
+                step.mark = events;
+                step.wait = None;
+            }
+            Answer::DoneByHand { .. } | Answer::NotDone { .. } if !stuck && step.open.is_none() => {
+                return illegal("nothing failed and nothing is under way");
+            }
+            Answer::DoneByHand { found, .. } => {
+                step.open = None;
+                step.failure = None;
+                step.doubt = None;
+                step.performed = true;
+                step.mark = events;
+                self.find(at, id, found);
+            }
+            Answer::NotDone { reason } => {
+                step.open = None;
+                step.doubt = None;
+                step.failure = Some(Failure::Attempt {
+                    why: format!("it did not take effect: {reason}"),
+                });
+            }
+            Answer::Skipped { .. } if step.doubt.is_some() || step.failure.is_none() => {
+                return illegal("only a step that failed and is not in doubt is skipped");
+            }
+            Answer::Skipped { reason } => {
+                step.ended = Some(StepEnd::Skipped {
+                    reason: reason.clone(),
+                });
+            }
+            Answer::BackTo { .. } if step.doubt.is_some() || step.failure.is_none() => {
+                return illegal("one goes back only from a step that failed and is not in doubt");
+            }
+            Answer::BackTo { reopened, .. } => self.reopen(id, reopened)?,
+        }
+        Ok(())
+    }
+
+    fn reopen(&mut self, current: &Slug, reopened: &[Slug]) -> Result<(), Illegal> {
+        let changed = |id: &&Slug| *id != current && self.steps.get(*id).is_some_and(|s| s.changed);
+        if let Some(step) = reopened.iter().find(changed) {
+            let why = format!("`{step}` changed the target already and would be performed again");
+            return Err(Illegal {
+                what: "answered",
+                why,
+            });
+        }
+        let mark = self.events;
+        for id in reopened {
+            if let Some(step) = self.steps.get_mut(id) {
+                let again = StepState {
+                    attempts: step.attempts,
+                    changed: step.changed,
+                    mark,
+                    ..Default::default()
+                };
+                *step = again;
+            }
+            self.decisions.remove(id);
+        }
+        self.facts.retain(|_, fact| !reopened.contains(&fact.step));
+        self.evidence
+            .retain(|_, item| !reopened.contains(&item.step));
+        Ok(())
+    }
+
+    fn judge(&mut self, id: &Slug, verdict: &StepVerdict) {
+        let events = self.events;
+        let step = self.steps(id);
+        match verdict {
+            StepVerdict::Passed => step.ended = Some(StepEnd::Done),
+            StepVerdict::Failed { why } => {
+                step.failure = Some(Failure::Judged { why: why.clone() })
+            }
+            StepVerdict::Violated { guards } => {
+                step.failure = Some(Failure::Violated {
+                    guards: guards.clone(),
+                })
+            }
+            StepVerdict::TookEffect { .. } => {
+                step.doubt = None;
+                step.performed = true;
+                step.mark = events;
+            }
+            StepVerdict::NoEffect { observed } => {
+                step.doubt = None;
+                let why = format!("it did not take effect: {observed}");
+                step.failure = Some(Failure::Attempt { why });
+            }
+            StepVerdict::StillInDoubt { why } => {
+                if let Some(doubt) = &mut step.doubt {
+                    doubt.unsettled = Some(why.clone());
+                }
+            }
+        }
+    }
+
+    fn look(&mut self, at: Timestamp, id: &Slug, holds: Holds) {
+        let events = self.events;
+        let step = self.steps(id);
+        let before = step.wait.take();
+        step.wait = Some(Waiting {
+            began: before.as_ref().map_or(at, |w| w.began),
+            looked: at,
+            holds,
+            held_since: match holds {
+                Holds::Yes => Some(before.and_then(|w| w.held_since).unwrap_or(at)),
+                Holds::No | Holds::Unknown => None,
+            },
+        });
+        step.mark = events;
+    }
+}
+
+impl StepState {
+    fn read(&mut self, step: &Slug, event: u64, failed: Option<String>) {
+        let count = self.readings.get(step).map_or(0, |r| r.count) + 1;
+        self.readings.insert(
+            step.clone(),
+            Reading {
+                event,
+                count,
+                failed,
+            },
+        );
+    }
+}

@@ -1,0 +1,355 @@
+//! What happened, as an operator reads it while it happens.
+
+use crate::execution::event::{
+    Answer, AttemptFinished, CheckResult, Ending, Event, Found, Ground, Holds, Learned,
+    SeverityName, StepVerdict,
+};
+use crate::execution::plan::Plan;
+use crate::execution::state::State;
+
+use super::step::{one_line, work};
+use super::text::{BAD, GOOD, STRONG, WARN, hanging, harmless, styled, value, wrapped};
+
+/// What an event means to the operator; nothing where it means nothing to them.
+#[must_use]
+pub fn told(plan: &Plan, state: &State, event: &Event) -> Option<String> {
+    Some(match event {
+        Event::Opened(_) => opened(plan, state),
+        Event::Resumed(_) => resumed(plan, state),
+        Event::Paused { reason } => hanging("Paused: ", 8, reason),
+        Event::Recovered { offset, .. } => {
+            format!(
+                "The last line of the journal was incomplete; it was cut off at byte {offset} and its bytes are kept."
+            )
+        }
+        Event::NoteAdded { text } => hanging("  note: ", 8, text),
+        Event::AttemptStarted(started) => wrapped(2, &work(&started.work)),
+        Event::AttemptFinished(finished) => attempt_finished(finished),
+        Event::Answered { answer, .. } => answered(answer)?,
+        Event::NotApplicable { because, .. } => {
+            hanging("  does not apply: ", 18, &one_line(because))
+        }
+        Event::Refused { grounds, .. } => refused(plan, grounds),
+        Event::ChecksJudged { results, .. } => checks(plan, results),
+        Event::StepJudged {
+            verdict, guards, ..
+        } => judged(verdict, guards.len())?,
+        Event::WaitLooked {
+            holds, observed, ..
+        } => {
+            let seen = match holds {
+                Holds::Yes => "holds",
+                Holds::No => "not yet",
+                Holds::Unknown => "cannot tell",
+            };
+            hanging(&format!("  {}: ", seen), 4, &one_line(observed))
+        }
+        Event::Aborted { reason } => aborted(state, reason),
+        Event::Closed {
+            outcome, success, ..
+        } => {
+            let style = if *success { GOOD } else { BAD };
+            format!(
+                "\n{} outcome: {}",
+                styled(STRONG, "Closed."),
+                styled(style, outcome.as_str())
+            )
+        }
+    })
+}
+
+fn opened(plan: &Plan, state: &State) -> String {
+    let opened = &state.opened;
+    let mut lines = vec![
+        format!(
+            "{} for run {} on {}",
+            styled(STRONG, &plan.runbook().title),
+            opened.run_id,
+            opened.target
+        ),
+        format!(
+            "Execution {}, operator {}.",
+            opened.id, opened.operator.name
+        ),
+    ];
+    if let Some(scenario) = &opened.drill {
+        lines.push(styled(
+            WARN,
+            &format!("DRILL `{scenario}`: a simulated control plane; nothing real is touched."),
+        ));
+    }
+    lines.push(wrapped(2, &plan.runbook().summary));
+    lines.join("\n")
+}
+
+fn resumed(plan: &Plan, state: &State) -> String {
+    let at = plan
+        .position(state)
+        .map_or("all steps are over".into(), |(n, step)| {
+            format!("at step {n} of {}: {}", plan.runbook().steps.len(), step.id)
+        });
+    let drill = state
+        .opened
+        .drill
+        .as_ref()
+        .map_or("", |_| " This is a DRILL.");
+    let opened = &state.opened;
+    format!(
+        "{} execution {} for run {} on {}, {at}.{drill}\nWhat was measured or agreed before is measured and agreed again before the next change.",
+        styled(STRONG, "Resumed"),
+        opened.id,
+        opened.run_id,
+        opened.target
+    )
+}
+
+fn attempt_finished(finished: &AttemptFinished) -> String {
+    let took = finished.took.rounded();
+    let mut lines = vec![match &finished.ending {
+        Ending::Done {
+            outcome,
+            code: Some(code),
+        } => format!("  {} {outcome} ({code}) in {took}", styled(GOOD, "ok")),
+        Ending::Done {
+            outcome,
+            code: None,
+        } => format!("  {} {outcome} in {took}", styled(GOOD, "ok")),
+        Ending::Failed { why, .. } => hanging(&format!("  {} ", styled(BAD, "failed")), 9, why),
+        Ending::NotPerformed { why } => {
+            hanging(&format!("  {} ", styled(BAD, "not performed")), 9, why)
+        }
+        Ending::Doubtful { why } => hanging(&format!("  {} ", styled(BAD, "in doubt")), 9, why),
+    }];
+    match &finished.learned {
+        Some(Learned::Frozen { scope, fence, .. }) => {
+            lines.push(format!("  frozen: {scope} (fence {fence})"))
+        }
+        Some(Learned::Released) => lines.push("  released; the gate is clear of it".into()),
+        Some(Learned::Run(_) | Learned::Commented(_) | Learned::Marked) | None => {}
+    }
+    lines.extend(finished.facts.iter().map(|(id, v)| fact(id.as_str(), v)));
+    for item in &finished.evidence {
+        let named = item
+            .id
+            .as_ref()
+            .map_or("output".into(), ToString::to_string);
+        lines.push(format!(
+            "    evidence {named}: {} bytes, sha256 {}",
+            item.artifact.size,
+            item.artifact.sha256.short()
+        ));
+    }
+    lines.join("\n")
+}
+
+fn fact(id: &str, json: &serde_json::Value) -> String {
+    hanging(&format!("    {id} = "), 6, &value(json, 300))
+}
+
+fn answered(answer: &Answer) -> Option<String> {
+    let found = |found: &Found| {
+        let typed = found.facts.iter().map(|(id, v)| fact(id.as_str(), v));
+        let derived = found
+            .derived
+            .iter()
+            .map(|(id, (v, _))| fact(id.as_str(), v));
+        typed.chain(derived).collect::<Vec<_>>().join("\n")
+    };
+    let text = match answer {
+        Answer::Facts(f) => found(f),
+        Answer::Chosen(c) => hanging(
+            &format!("  decided: {} ", styled(STRONG, c.option.as_str())),
+            4,
+            &format!("by {}: {}", c.owner, c.reason),
+        ),
+        Answer::Confirmed { typed } => format!("  confirmed: {}", harmless(typed)),
+        Answer::Approved { by, expires_at, .. } => {
+            format!("  approved by {by} until {}", expires_at.time_of_day())
+        }
+        Answer::Rejected { by, reason } => hanging(&format!("  rejected by {by}: "), 4, reason),
+        Answer::Acknowledged { check, reason, .. } => {
+            hanging(&format!("  acknowledged {check}: "), 4, reason)
+        }
+        Answer::Retry { reason } => hanging("  again: ", 4, reason),
+        Answer::LookAgain => "  looking again".into(),
+        Answer::DoneByHand { reason, found: f } => {
+            format!("{}\n{}", hanging("  done by hand: ", 4, reason), found(f))
+        }
+        Answer::NotDone { reason } => hanging("  not done: ", 4, reason),
+        Answer::Skipped { reason } => hanging("  skipped: ", 4, reason),
+        Answer::BackTo { reopened, reason } => {
+            let to = reopened.first().map_or(String::new(), ToString::to_string);
+            hanging(&format!("  back to {to}: "), 4, reason)
+        }
+    };
+    (!text.trim().is_empty()).then_some(text)
+}
+
+/// Every ground of a refusal, each with what to do instead.
+#[must_use]
+pub fn refused(plan: &Plan, grounds: &[Ground]) -> String {
+    let mut lines = vec![format!("  {}", styled(BAD, "refused"))];
+    lines.extend(grounds.iter().map(|g| hanging("    ", 6, &ground(plan, g))));
+    lines.join("\n")
+}
+
+/// One ground, in words.
+#[must_use]
+pub fn ground(plan: &Plan, ground: &Ground) -> String {
+    match ground {
+        Ground::FreezeLost { found } => format!("the freeze is not ours any more: {found}"),
+        Ground::FreezeUnknown { why } => {
+            format!("the freeze cannot be read, so it counts as lost: {why}")
+        }
+        Ground::Check(result) => {
+            let checks = plan
+                .runbook()
+                .preflight
+                .iter()
+                .chain(&plan.runbook().closing);
+            let check = checks.into_iter().find(|c| c.id == result.id);
+            let title = check.map_or("", |c| c.title.as_str());
+            let instead = check
+                .and_then(|c| c.instead.as_deref())
+                .map_or(String::new(), |i| format!(". Instead: {i}"));
+            format!(
+                "check {}: {title}; measured: {}{instead}",
+                result.id,
+                one_line(&result.observed)
+            )
+        }
+        Ground::PreflightStale => "the preflight is too old; it is judged again first".into(),
+        Ground::Guard(verdict) => {
+            let guard = plan.runbook().guards.iter().find(|g| g.id == verdict.id);
+            let words = guard.map_or(String::new(), |g| {
+                format!("do not: {}. Instead: {}", g.do_not, g.instead)
+            });
+            format!(
+                "guard {}: {words} Measured: {}",
+                verdict.id,
+                one_line(&verdict.observed)
+            )
+        }
+        Ground::Denied {
+            guard,
+            pattern,
+            what,
+        } => format!("guard {guard} denies `{what}` (pattern `{pattern}`)"),
+        Ground::NotApproved { why } => why.clone(),
+        Ground::Unknown { what, why } => format!("{what} is unknown: {why}"),
+        Ground::NoOption { withheld } => {
+            let all = withheld
+                .iter()
+                .map(|(id, why)| format!("{id}: {}", one_line(why)));
+            format!(
+                "no option can be chosen; {}",
+                all.collect::<Vec<_>>().join("; ")
+            )
+        }
+    }
+}
+
+fn checks(plan: &Plan, results: &[CheckResult]) -> String {
+    results
+        .iter()
+        .map(|r| check(plan, r))
+        .collect::<Vec<_>>()
+        .join("\n")
+}
+
+/// One check with its result, what it says and what was measured.
+#[must_use]
+pub fn check(plan: &Plan, result: &CheckResult) -> String {
+    let label = match (result.holds, result.severity) {
+        (Holds::Yes, _) => styled(GOOD, "pass "),
+        (_, SeverityName::Block) => styled(BAD, "block"),
+        (_, SeverityName::Warn) => styled(WARN, "warn "),
+        (_, SeverityName::Info) => "info ".into(),
+    };
+    let all = plan
+        .runbook()
+        .preflight
+        .iter()
+        .chain(&plan.runbook().closing);
+    let title = all
+        .into_iter()
+        .find(|c| c.id == result.id)
+        .map_or("", |c| c.title.as_str());
+    let unknown = if result.holds == Holds::Unknown {
+        "unknown: "
+    } else {
+        ""
+    };
+    [
+        hanging(
+            &format!("  {label} "),
+            8,
+            &format!("{title} [{}]", result.id),
+        ),
+        hanging(
+            "        ",
+            8,
+            &format!("{unknown}{}", one_line(&result.observed)),
+        ),
+    ]
+    .join("\n")
+}
+
+fn judged(verdict: &StepVerdict, guards: usize) -> Option<String> {
+    Some(match verdict {
+        StepVerdict::Passed if guards == 0 => return None,
+        StepVerdict::Passed => {
+            format!("  {} what had to hold afterwards holds", styled(GOOD, "ok"))
+        }
+        StepVerdict::Failed { why } => {
+            hanging(&format!("  {} ", styled(BAD, "failed")), 9, &one_line(why))
+        }
+        StepVerdict::Violated { guards } => {
+            let ids = guards
+                .iter()
+                .map(ToString::to_string)
+                .collect::<Vec<_>>()
+                .join(", ");
+            hanging(
+                &format!("  {} ", styled(BAD, "violated")),
+                9,
+                &format!("{ids}: it happened, or cannot be ruled out"),
+            )
+        }
+        StepVerdict::TookEffect { observed } => {
+            hanging("  read back: it took effect; ", 4, &one_line(observed))
+        }
+        StepVerdict::NoEffect { observed } => {
+            hanging("  read back: it took no effect; ", 4, &one_line(observed))
+        }
+        StepVerdict::StillInDoubt { why } => {
+            hanging("  read back: cannot tell; ", 4, &one_line(why))
+        }
+    })
+}
+
+fn aborted(state: &State, reason: &str) -> String {
+    let mut lines = vec![hanging(
+        &format!("\n{} ", styled(BAD, "Aborted:")),
+        4,
+        reason,
+    )];
+    let changed: Vec<&str> = state
+        .steps
+        .iter()
+        .filter(|(_, s)| s.changed)
+        .map(|(id, _)| id.as_str())
+        .collect();
+    if changed.is_empty() {
+        lines.push("Nothing was changed.".into());
+    } else {
+        lines.push(hanging("Changed, and not undone: ", 4, &changed.join(", ")));
+    }
+    if let Some(freeze) = &state.freeze {
+        lines.push(format!(
+            "The freeze on {} stays. Release it with `runbook freeze release {} --fence {} --reason …` when that is right.",
+            freeze.scope, freeze.scope, freeze.fence
+        ));
+    }
+    lines.join("\n")
+}

@@ -1,0 +1,206 @@
+//! A question as an operator reads it.
+
+use crate::execution::plan::Plan;
+use crate::execution::question::{Asked, Question, Way};
+use crate::execution::state::Failure;
+use crate::runbook::model::{Action, Step};
+
+use super::event::{check, ground};
+use super::step::{one_line, work};
+use super::text::{BAD, FAINT, STRONG, hanging, styled, wrapped};
+
+/// What the question needs, in one line, for whoever has to provide it without a terminal.
+#[must_use]
+pub fn needs(plan: &Plan, question: &Question) -> String {
+    let step = &question.step;
+    match &question.asked {
+        Asked::ByHand { work_of } => {
+            let of = plan.step(work_of);
+            let facts = of
+                .into_iter()
+                .flat_map(|s| &s.facts)
+                .filter(|f| f.from.is_none())
+                .map(|f| f.id.as_str());
+            let evidence = of
+                .into_iter()
+                .flat_map(|s| &s.evidence)
+                .map(|e| e.id.as_str());
+            let wanted: Vec<&str> = facts.chain(evidence).collect();
+            let wanted = if wanted.is_empty() {
+                "`done: true`".into()
+            } else {
+                wanted.join(", ")
+            };
+            format!("step `{work_of}` is by hand and needs {wanted}")
+        }
+        Asked::Choose { owner, offered, .. } => {
+            let options: Vec<&str> = offered.iter().map(crate::ids::Slug::as_str).collect();
+            format!(
+                "step `{step}` needs a decision of {owner} ({}), with a reason",
+                options.join(", ")
+            )
+        }
+        Asked::Confirm { expected, .. } => {
+            format!("step `{step}` needs `{expected}` typed as confirmation")
+        }
+        Asked::Approve { by, .. } => format!("step `{step}` needs the approval of {by}"),
+        Asked::Acknowledge { check } => {
+            format!(
+                "step `{step}` needs warning `{}` acknowledged with a reason, or resolved",
+                check.id
+            )
+        }
+        Asked::Failed { failure, .. } => {
+            format!(
+                "step `{step}` cannot go on by itself: {}",
+                one_line(&failed(plan, failure))
+            )
+        }
+        Asked::InDoubt { doubt } => {
+            format!(
+                "step `{step}` is in doubt: {}; somebody has to find out whether it took effect",
+                doubt.why
+            )
+        }
+    }
+}
+
+/// Why a step cannot go on by itself.
+#[must_use]
+pub fn failed(plan: &Plan, failure: &Failure) -> String {
+    match failure {
+        Failure::Attempt { why } | Failure::Judged { why } => why.clone(),
+        Failure::Refused { grounds } => grounds
+            .iter()
+            .map(|g| ground(plan, g))
+            .collect::<Vec<_>>()
+            .join("\n"),
+        Failure::Violated { guards } => {
+            let words = plan
+                .runbook()
+                .guards
+                .iter()
+                .filter(|g| guards.contains(&g.id));
+            words
+                .map(|g| format!("guard {}: {}", g.id, g.do_not))
+                .collect::<Vec<_>>()
+                .join("\n")
+        }
+        Failure::Rejected { by, reason } => format!("rejected by {by}: {reason}"),
+    }
+}
+
+/// The question as put on a terminal, without the prompt itself.
+#[must_use]
+pub fn put(plan: &Plan, question: &Question) -> String {
+    match &question.asked {
+        Asked::ByHand { work_of } if *work_of != question.step => {
+            let title = plan.step(work_of).map_or("", |s| s.title.as_str());
+            let instruction = plan
+                .step(work_of)
+                .and_then(|s| s.instruction.as_deref())
+                .unwrap_or("");
+            format!(
+                "  Read again, by hand: {}\n{}",
+                styled(STRONG, title),
+                wrapped(4, instruction)
+            )
+        }
+        Asked::ByHand { .. } => String::new(),
+        Asked::Choose {
+            owner,
+            offered,
+            withheld,
+        } => {
+            let options = plan
+                .step(&question.step)
+                .map(options_of)
+                .unwrap_or_default();
+            let mut lines = vec![format!("  Decision of {}:", styled(STRONG, owner.as_str()))];
+            for (id, title, choose_when) in options {
+                match offered.iter().position(|o| *o == id) {
+                    Some(n) => {
+                        lines.push(hanging(
+                            &format!("  {:>2} {} ", n + 1, styled(STRONG, id.as_str())),
+                            5,
+                            &title,
+                        ));
+                        lines.extend(choose_when.map(|when| wrapped(5, &format!("when: {when}"))));
+                    }
+                    None => {
+                        let why = withheld.get(&id).map_or(String::new(), |why| one_line(why));
+                        lines.push(hanging(
+                            &format!("   - {} ", styled(FAINT, id.as_str())),
+                            5,
+                            &title,
+                        ));
+                        lines.push(wrapped(5, &format!("cannot be chosen: {why}")));
+                    }
+                }
+            }
+            lines.join("\n")
+        }
+        Asked::Confirm { work: w, .. } => hanging("  About to be performed: ", 4, &work(w)),
+        Asked::Approve {
+            by,
+            work: w,
+            subject,
+        } => format!(
+            "{}\n  It needs the approval of {}. Code of exactly this: {}",
+            hanging("  About to be performed: ", 4, &work(w)),
+            styled(STRONG, by.as_str()),
+            subject.short()
+        ),
+        Asked::Acknowledge { check: c } => check(plan, c),
+        Asked::Failed { failure, .. } => {
+            format!(
+                "  {}\n{}",
+                styled(BAD, "This step cannot go on by itself."),
+                wrapped(4, &failed(plan, failure))
+            )
+        }
+        Asked::InDoubt { doubt } => {
+            let unsettled = doubt
+                .unsettled
+                .as_ref()
+                .map_or(String::new(), |why| format!(" Reading back: {why}."));
+            let text = format!(
+                "{}.{unsettled} Find out whether it took effect before you answer.",
+                doubt.why
+            );
+            format!("  {}\n{}", styled(BAD, "In doubt."), wrapped(4, &text))
+        }
+    }
+}
+
+/// A way on, as a key and words.
+#[must_use]
+pub fn way(way: &Way) -> (char, String) {
+    match way {
+        Way::Retry => (
+            'r',
+            "retry: perform the step again, every gate measured again".into(),
+        ),
+        Way::LookAgain => ('l', "look again: measure once more, perform nothing".into()),
+        Way::DoneByHand => (
+            'd',
+            "done by hand: give its facts and evidence yourself".into(),
+        ),
+        Way::Skip => (
+            's',
+            "skip: leave the step out; what it was to find out stays unknown".into(),
+        ),
+        Way::BackTo(step) => ('b', format!("back to {step}: read again, decide again")),
+    }
+}
+
+fn options_of(step: &Step) -> Vec<(crate::ids::Slug, String, Option<String>)> {
+    match &step.action {
+        Action::Choose(choose) => choose
+            .options
+            .iter()
+            .map(|o| (o.id.clone(), o.title.clone(), o.choose_when.clone()))
+            .collect(),
+        _ => Vec::new(),
+    }
+}

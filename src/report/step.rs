@@ -1,0 +1,159 @@
+//! A step as an operator sees it: where am I, what is it for, what must not be done.
+
+use crate::execution::event::Work;
+use crate::execution::plan::Plan;
+use crate::execution::state::State;
+use crate::runbook::model::{Action, Effect, Guard, Phase, Step};
+
+use super::text::{FAINT, STRONG, WARN, hanging, harmless, styled, value, wrapped};
+
+/// The words for a phase.
+#[must_use]
+pub fn phase(phase: Phase) -> &'static str {
+    match phase {
+        Phase::Truth => "find truth",
+        Phase::Classify => "classify risk",
+        Phase::Act => "act",
+        Phase::Verify => "verify",
+        Phase::Record => "leave evidence",
+    }
+}
+
+/// The head of a step: its place, its title, its instruction, and the do-nots that apply.
+#[must_use]
+pub fn head(plan: &Plan, state: &State, number: usize, step: &Step) -> String {
+    let place = format!("Step {number} of {}", plan.runbook().steps.len());
+    let drill = state
+        .opened
+        .drill
+        .as_ref()
+        .map_or(String::new(), |_| " · DRILL".to_owned());
+    let effect = if step.effect == Effect::Change {
+        " · changes the target"
+    } else {
+        ""
+    };
+    let mut lines = vec![
+        String::new(),
+        format!(
+            "{} · {} · {}{effect}{drill}",
+            styled(STRONG, &place),
+            phase(step.phase),
+            step.id
+        ),
+        styled(STRONG, &harmless(&step.title)),
+    ];
+    if let Some(instruction) = &step.instruction {
+        lines.push(wrapped(2, instruction));
+    }
+    if let Some(missing) = state.by_hand.get(&step.id) {
+        lines.push(hanging("  by hand: ", 11, missing));
+    }
+    lines.extend(plan.do_nots(step).map(do_not));
+    lines.join("\n")
+}
+
+/// A do-not, with why and what instead.
+#[must_use]
+pub fn do_not(guard: &Guard) -> String {
+    [
+        hanging(
+            &format!("  {} ", styled(WARN, "DO NOT")),
+            9,
+            &format!("{} [{}]", guard.do_not, guard.id),
+        ),
+        hanging("  because ", 10, &guard.because),
+        hanging("  instead ", 10, &guard.instead),
+    ]
+    .join("\n")
+}
+
+/// What exactly is performed, on one line.
+#[must_use]
+pub fn work(work: &Work) -> String {
+    match work {
+        Work::ByHand => "by hand".into(),
+        Work::Command { argv, .. } => {
+            let words = argv.iter().map(|word| shown(word));
+            format!("$ {}", words.collect::<Vec<_>>().join(" "))
+        }
+        Work::Request {
+            endpoint,
+            method,
+            path,
+            body,
+        } => {
+            let body = body
+                .as_ref()
+                .map_or(String::new(), |b| format!(" {}", value(b, 200)));
+            format!("{method} {endpoint}:{}{body}", harmless(path))
+        }
+        Work::History(call) => {
+            use crate::execution::event::HistoryWork as H;
+            match call {
+                H::TakeFreeze { scope, .. } => format!("freeze {scope}"),
+                H::ReadRun => "read the run from the run history".into(),
+                H::ReadLogs => "read the run's logs".into(),
+                H::PostComment { .. } => "post a comment on the run".into(),
+                H::MarkTarget { trusted: true, .. } => "mark the target as trusted".into(),
+                H::MarkTarget { trusted: false, .. } => {
+                    "mark the target as not to be trusted".into()
+                }
+                H::ReleaseFreeze { .. } => "release the freeze".into(),
+            }
+        }
+    }
+}
+
+/// How a step is done, in a few words, for plans.
+#[must_use]
+pub fn how(step: &Step) -> String {
+    match &step.action {
+        Action::ByHand => "by hand".into(),
+        Action::Command(command) => format!("command `{}`", command.program),
+        Action::Request(request) => {
+            format!(
+                "{} {}:{}",
+                request.method.as_str(),
+                request.endpoint,
+                request.path.source()
+            )
+        }
+        Action::Choose(choose) => format!("decision of {}", choose.owner.source()),
+        Action::Wait(wait) => format!("waits until {}", one_line(wait.until.source())),
+        Action::Repeat(steps) => {
+            format!(
+                "again: {}",
+                steps
+                    .iter()
+                    .map(ToString::to_string)
+                    .collect::<Vec<_>>()
+                    .join(", ")
+            )
+        }
+        Action::History(_) => "run history".into(),
+        Action::Checks(_) => "checks".into(),
+    }
+}
+
+/// The text with its line breaks and runs of spaces made single spaces.
+#[must_use]
+pub fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// A word of argv, quoted where it would otherwise be misread.
+fn shown(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=@%+,".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", harmless(word).replace('\'', "'\\''"))
+    }
+}
+
+/// A quiet remark.
+#[must_use]
+pub fn aside(text: &str) -> String {
+    styled(FAINT, &wrapped(2, text))
+}

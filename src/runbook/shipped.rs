@@ -1,0 +1,51 @@
+//! The runbooks that come with the tool, embedded so that they are there when nothing else is.
+
+use super::diagnostic::Diagnostic;
+use super::library::Library;
+use super::model::Runbook;
+use super::parse;
+
+/// A document that comes with the tool.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shipped {
+    /// Its file name.
+    pub file: &'static str,
+    /// Its text.
+    pub text: &'static str,
+}
+
+impl Shipped {
+    /// The name that `runbook start` takes.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        self.file.trim_end_matches(".yaml")
+    }
+}
+
+/// The library of standard steps, checks and guards.
+pub const STANDARD: Shipped = Shipped {
+    file: "standard.yaml",
+    text: include_str!("../../runbooks/standard.yaml"),
+};
+
+/// The shipped runbooks, by name.
+pub const RUNBOOKS: &[Shipped] = &[
+    Shipped {
+        file: "bad-deploy.yaml",
+        text: include_str!("../../runbooks/bad-deploy.yaml"),
+    },
+    Shipped {
+        file: "partial-deployment.yaml",
+        text: include_str!("../../runbooks/partial-deployment.yaml"),
+    },
+];
+
+/// Reads a runbook against the shipped library.
+///
+/// # Errors
+/// Every mistake in it.
+pub fn read(file: &str, text: &[u8]) -> Result<Runbook, Vec<Diagnostic>> {
+    let standard = Library::parse(STANDARD.file, STANDARD.text.as_bytes())
+        .expect("the shipped library parses; a test holds it to that");
+    parse(file, text, &[standard])
+}
