@@ -45,6 +45,7 @@ pub(super) fn judge(
     for (index, step) in outline.steps.iter().enumerate() {
         let seat = Seat {
             step: Some(index),
+            followed: Some(index),
             reads_first: false,
         };
         names.judge(&step.mentions, seat, mistakes);
@@ -52,21 +53,28 @@ pub(super) fn judge(
     }
     for check in &outline.checks {
         let judging = |step: &StepOutline| step.form == Some(Form::Checks(check.set));
+        let judged_at = outline.steps.iter().position(judging);
         let seat = Seat {
-            step: outline.steps.iter().position(judging),
+            step: judged_at,
+            followed: judged_at,
             reads_first: true,
         };
         names.judge(&check.mentions, seat, mistakes);
     }
     for guard in &outline.guards {
+        let before = names.first_named(&guard.mentions, Need::Guarded);
         let seat = Seat {
-            step: names.first_guarded(&guard.mentions),
+            step: before,
+            followed: names
+                .first_named(&guard.mentions, Need::Followed)
+                .or(before),
             reads_first: true,
         };
         names.judge(&guard.mentions, seat, mistakes);
     }
     let end = Seat {
         step: None,
+        followed: None,
         reads_first: false,
     };
     names.judge(&outline.outcomes, end, mistakes);
@@ -173,6 +181,8 @@ struct Made {
 struct Seat {
     /// At which step; `None` where everything that is produced at all has been produced, or where that cannot be told.
     step: Option<usize>,
+    /// After which step, for what is judged afterwards.
+    followed: Option<usize>,
     /// Whether the steps it reads are read before anything is judged.
     reads_first: bool,
 }
@@ -223,24 +233,24 @@ impl<'o> Names<'o> {
         Some((index, &self.outline.steps[index]))
     }
 
-    /// The earliest step that a guard stands before.
-    fn first_guarded(&self, mentions: &[Mention]) -> Option<usize> {
+    /// The earliest step that a guard names; where it names none to stand before, the first change.
+    fn first_named(&self, mentions: &[Mention], wanted: Need) -> Option<usize> {
         let mut named = mentions
             .iter()
             .filter_map(|mention| match &mention.subject {
-                Subject::Step {
-                    id,
-                    need: Need::Guarded,
-                } => Some(self.step(id).map(|(index, _)| index)),
+                Subject::Step { id, need } if *need == wanted => {
+                    Some(self.step(id).map(|(index, _)| index))
+                }
                 _ => None,
             });
         match named.next() {
             // A step that does not exist is reported by itself; then nothing can be said about time.
             Some(first) => named.try_fold(first?, |first, next| Some(first.min(next?))),
-            None => {
+            None if wanted == Need::Guarded => {
                 let mut steps = self.outline.steps.iter();
                 steps.position(|step| step.effect == Effect::Change)
             }
+            None => None,
         }
     }
 
@@ -407,12 +417,11 @@ struct Situation<'r> {
 impl Situation<'_> {
     /// Whether something is there by now.
     fn is_after(self, made: Made) -> bool {
-        let Some(step) = self.seat.step else {
-            return true;
-        };
         match self.moment {
-            Moment::Before => made.at < step,
-            Moment::After | Moment::Extracting => made.at <= step,
+            Moment::Before => self.seat.step.is_none_or(|step| made.at < step),
+            Moment::After | Moment::Extracting => {
+                self.seat.followed.is_none_or(|step| made.at <= step)
+            }
             Moment::End => true,
         }
     }

@@ -241,6 +241,22 @@ fn nothing_is_read_before_it_is_produced() {
 }
 
 #[test]
+fn what_a_guard_ensures_may_be_produced_by_the_step_it_follows() {
+    let ensured = |after: &str| {
+        let ensure = format!("    after: [{after}]\n    ensure: facts.litres >= 0");
+        read(&BREW.replace("    ensure: facts.level >= 0", &ensure))
+    };
+    assert!(ensured("drain").is_ok());
+    let found = ensured("refill, drain").expect_err("refill comes first");
+    assert_eq!(
+        found[0].message,
+        "no earlier step produces the fact `litres`"
+    );
+    let found = ensured("drian").expect_err("there is no such step");
+    assert_eq!(found[0].message, "there is no step `drian`");
+}
+
+#[test]
 fn what_a_check_or_a_guard_reads_first_counts_as_produced() {
     let early = BREW.replace(
         "    read: [scope]\n    expect: facts.stage",
