@@ -9,6 +9,9 @@ pub mod command;
 pub mod console;
 pub mod hands;
 pub mod live;
+pub mod request;
+pub mod run_history;
 pub mod stop;
+pub mod system;
 
 mod intake;

@@ -10,9 +10,12 @@ use crate::execution::event::{Ending, HistoryWork, Learned};
 use crate::execution::found::CameBack;
 use crate::execution::gate::FreezeReading;
 use crate::history::model::{
-    CheckResult, Freeze, FreezeId, GateDecision, Holder, Reason, Release, Run, RunState, Scope, Trust, TrustMark,
+    CheckResult, Freeze, FreezeId, GateDecision, Holder, Reason, Release, Run, RunState, Scope,
+    Trust, TrustMark,
 };
-use crate::history::{FreezeRef, History, HistoryError, LogQuery, Released, RunFilter, Take, Taken};
+use crate::history::{
+    FreezeRef, History, HistoryError, LogQuery, Released, RunFilter, Take, Taken,
+};
 use crate::ids::{ExecutionId, Principal, RunId, Target};
 
 /// Most log lines that are kept as evidence from either side of the failure.
@@ -50,14 +53,23 @@ pub struct Answered {
 impl RunHistory {
     /// The freezes on the target, now.
     pub async fn read_freeze(&self, now: Timestamp) -> FreezeReading {
-        let verdict = self.history.gate(&self.target, Some(self.execution), now).await;
+        let verdict = self
+            .history
+            .gate(&self.target, Some(self.execution), now)
+            .await;
         if verdict.decision == GateDecision::Unknown {
-            return FreezeReading::Unreadable { why: verdict.unreadable.join("; ") };
+            return FreezeReading::Unreadable {
+                why: verdict.unreadable.join("; "),
+            };
         }
         match self.history.covering(&self.target).await {
-            Err(why) => FreezeReading::Unreadable { why: in_words(&why) },
+            Err(why) => FreezeReading::Unreadable {
+                why: in_words(&why),
+            },
             Ok(freezes) => {
-                let ours = freezes.into_iter().find(|f| f.holder.execution == Some(self.execution));
+                let ours = freezes
+                    .into_iter()
+                    .find(|f| f.holder.execution == Some(self.execution));
                 FreezeReading::Read {
                     ours: ours.map(|f| (f.id.to_string(), f.fence)),
                     others: verdict.freezes.iter().map(held).collect(),
@@ -69,8 +81,15 @@ impl RunHistory {
     /// Asks or tells the run history something. Never fails: an error is an ending.
     pub async fn perform(&self, work: &HistoryWork, now: Timestamp) -> Answered {
         let answered = match work {
-            HistoryWork::TakeFreeze { scope, reason, lease } => self.take(scope, reason, *lease, now).await,
-            HistoryWork::ReadRun => self.view(now).await.map(|view| known("read", Some(Learned::Run(view.clone())), view)),
+            HistoryWork::TakeFreeze {
+                scope,
+                reason,
+                lease,
+            } => self.take(scope, reason, *lease, now).await,
+            HistoryWork::ReadRun => self
+                .view(now)
+                .await
+                .map(|view| known("read", Some(Learned::Run(view.clone())), view)),
             HistoryWork::ReadLogs => self.logs().await.map(|logs| known("read", None, logs)),
             HistoryWork::PostComment { body, key } => self.comment(body, key, now).await,
             HistoryWork::MarkTarget { trusted, reason } => self.mark(*trusted, reason, now).await,
@@ -87,7 +106,9 @@ impl RunHistory {
         at: Timestamp,
     ) -> Result<Answered, HistoryError> {
         let (Ok(scope), Ok(reason)) = (scope.parse::<Scope>(), reason.parse::<Reason>()) else {
-            return Ok(refused(format!("`{scope}` cannot be frozen with the reason `{reason}`")));
+            return Ok(refused(format!(
+                "`{scope}` cannot be frozen with the reason `{reason}`"
+            )));
         };
         let take = Take {
             scope,
@@ -102,16 +123,34 @@ impl RunHistory {
             at,
         };
         let (outcome, freeze) = match self.history.take(take).await? {
-            Taken::Held(freeze) => return Ok(refused(format!("already frozen: {}", held(&freeze)))),
+            Taken::Held(freeze) => {
+                return Ok(refused(format!("already frozen: {}", held(&freeze))));
+            }
             Taken::Now(freeze) => ("frozen", freeze),
             Taken::Already(freeze) => ("held already", freeze),
         };
         // Freezes of other scopes may cover the target as well; then nothing may be changed under ours.
-        let others = self.history.gate(&self.target, Some(self.execution), at).await;
+        let others = self
+            .history
+            .gate(&self.target, Some(self.execution), at)
+            .await;
         if others.decision != GateDecision::Clear {
-            let why = others.freezes.iter().map(held).chain(others.unreadable).collect::<Vec<_>>().join("; ");
-            let back = Release { by: self.operator.clone(), reason: freeze.reason.clone(), at };
-            let _ = self.history.release(&FreezeRef::Id(freeze.id), freeze.fence, &back).await?;
+            let why = others
+                .freezes
+                .iter()
+                .map(held)
+                .chain(others.unreadable)
+                .collect::<Vec<_>>()
+                .join("; ");
+            let back = Release {
+                by: self.operator.clone(),
+                reason: freeze.reason.clone(),
+                at,
+            };
+            let _ = self
+                .history
+                .release(&FreezeRef::Id(freeze.id), freeze.fence, &back)
+                .await?;
             return Ok(refused(format!("already frozen: {why}")));
         }
         let learned = Learned::Frozen {
@@ -123,21 +162,50 @@ impl RunHistory {
         Ok(known(outcome, Some(learned), document))
     }
 
-    async fn release(&self, fence: u64, reason: &str, at: Timestamp) -> Result<Answered, HistoryError> {
+    async fn release(
+        &self,
+        fence: u64,
+        reason: &str,
+        at: Timestamp,
+    ) -> Result<Answered, HistoryError> {
         let Ok(reason) = reason.parse::<Reason>() else {
             return Ok(refused(format!("`{reason}` is not a reason")));
         };
-        let ours = self.history.freezes(crate::history::WhichFreezes::All).await?.readable;
-        let ours = ours.into_iter().find(|f| f.holder.execution == Some(self.execution) && f.fence == fence);
+        let ours = self
+            .history
+            .freezes(crate::history::WhichFreezes::All)
+            .await?
+            .readable;
+        let ours = ours
+            .into_iter()
+            .find(|f| f.holder.execution == Some(self.execution) && f.fence == fence);
         let Some(freeze) = ours else {
-            return Ok(refused(format!("this execution holds no freeze with fence {fence}")));
+            return Ok(refused(format!(
+                "this execution holds no freeze with fence {fence}"
+            )));
         };
-        let release = Release { by: self.operator.clone(), reason, at };
-        if let Released::Stale(now) = self.history.release(&FreezeRef::Id(freeze.id), fence, &release).await? {
-            return Ok(refused(format!("the fence is {} now; nothing was released", now.fence)));
+        let release = Release {
+            by: self.operator.clone(),
+            reason,
+            at,
+        };
+        if let Released::Stale(now) = self
+            .history
+            .release(&FreezeRef::Id(freeze.id), fence, &release)
+            .await?
+        {
+            return Ok(refused(format!(
+                "the fence is {} now; nothing was released",
+                now.fence
+            )));
         }
         let id: FreezeId = freeze.id;
-        let still = self.history.covering(&self.target).await?.into_iter().any(|f| f.id == id);
+        let still = self
+            .history
+            .covering(&self.target)
+            .await?
+            .into_iter()
+            .any(|f| f.id == id);
         if still {
             return Ok(refused("the gate still shows the freeze".into()));
         }
@@ -146,21 +214,53 @@ impl RunHistory {
         Ok(known("released", Some(Learned::Released), document))
     }
 
-    async fn comment(&self, body: &str, key: &str, at: Timestamp) -> Result<Answered, HistoryError> {
-        let comment = self.history.comment(&self.run, &self.operator, body, Some(key), at).await?;
+    async fn comment(
+        &self,
+        body: &str,
+        key: &str,
+        at: Timestamp,
+    ) -> Result<Answered, HistoryError> {
+        let comment = self
+            .history
+            .comment(&self.run, &self.operator, body, Some(key), at)
+            .await?;
         let document = serde_json::to_value(&comment).unwrap_or_default();
-        Ok(known("posted", Some(Learned::Commented(comment.id.to_string())), document))
+        Ok(known(
+            "posted",
+            Some(Learned::Commented(comment.id.to_string())),
+            document,
+        ))
     }
 
-    async fn mark(&self, trusted: bool, reason: &str, at: Timestamp) -> Result<Answered, HistoryError> {
+    async fn mark(
+        &self,
+        trusted: bool,
+        reason: &str,
+        at: Timestamp,
+    ) -> Result<Answered, HistoryError> {
         let Ok(reason) = reason.parse::<Reason>() else {
             return Ok(refused(format!("`{reason}` is not a reason")));
         };
-        let state = if trusted { Trust::Trusted } else { Trust::Untrusted };
+        let state = if trusted {
+            Trust::Trusted
+        } else {
+            Trust::Untrusted
+        };
         let by = self.operator.clone();
-        let mark = TrustMark { target: self.target.clone(), state, reason, by, at, execution: Some(self.execution) };
+        let mark = TrustMark {
+            target: self.target.clone(),
+            state,
+            reason,
+            by,
+            at,
+            execution: Some(self.execution),
+        };
         self.history.set_trust(&mark).await?;
-        Ok(known(state.as_str(), Some(Learned::Marked), serde_json::to_value(&mark).unwrap_or_default()))
+        Ok(known(
+            state.as_str(),
+            Some(Learned::Marked),
+            serde_json::to_value(&mark).unwrap_or_default(),
+        ))
     }
 
     /// The run as expressions read it: the document of the run history, with what follows from it.
@@ -173,10 +273,23 @@ impl RunHistory {
 
     async fn logs(&self) -> Result<Json, HistoryError> {
         let run = self.history.run(&self.run).await?;
-        let query = |from, to| LogQuery { from, to, after: None, limit: MOST_LINES };
-        let before = self.history.logs(&self.run, &query(None, run.failed_at)).await?;
+        let query = |from, to| LogQuery {
+            from,
+            to,
+            after: None,
+            limit: MOST_LINES,
+        };
+        let before = self
+            .history
+            .logs(&self.run, &query(None, run.failed_at))
+            .await?;
         let after = match run.failed_at {
-            Some(failed_at) => self.history.logs(&self.run, &query(Some(failed_at), None)).await?.lines,
+            Some(failed_at) => {
+                self.history
+                    .logs(&self.run, &query(Some(failed_at), None))
+                    .await?
+                    .lines
+            }
             None => Vec::new(),
         };
         let summary = self.history.log_summary(&self.run).await?;
@@ -189,7 +302,12 @@ impl RunHistory {
 ///
 /// # Errors
 /// As [`RunHistory::view`].
-pub async fn view(history: &History, id: &RunId, target: &Target, now: Timestamp) -> Result<Json, HistoryError> {
+pub async fn view(
+    history: &History,
+    id: &RunId,
+    target: &Target,
+    now: Timestamp,
+) -> Result<Json, HistoryError> {
     let run = history.run(id).await?;
     let workspace = match history.workspace(&run.workspace).await {
         Ok(workspace) => Some(workspace),
@@ -197,10 +315,22 @@ pub async fn view(history: &History, id: &RunId, target: &Target, now: Timestamp
         Err(why) => return Err(why),
     };
     let logs = history.log_summary(id).await?;
-    let earlier = RunFilter { workspace: None, target: Some(run.target()), state: Some(RunState::Succeeded) };
-    let deployed: Vec<String> =
-        history.runs(&earlier, EARLIER_RUNS).await?.into_iter().filter_map(|r| r.artifact).collect();
-    let untrusted = history.trust(target).await?.iter().any(|mark| mark.state == Trust::Untrusted);
+    let earlier = RunFilter {
+        workspace: None,
+        target: Some(run.target()),
+        state: Some(RunState::Succeeded),
+    };
+    let deployed: Vec<String> = history
+        .runs(&earlier, EARLIER_RUNS)
+        .await?
+        .into_iter()
+        .filter_map(|r| r.artifact)
+        .collect();
+    let untrusted = history
+        .trust(target)
+        .await?
+        .iter()
+        .any(|mark| mark.state == Trust::Untrusted);
     let mut view = serde_json::to_value(&run).unwrap_or_default();
     if let Json::Object(view) = &mut view {
         let more = json!({
@@ -224,18 +354,27 @@ pub async fn view(history: &History, id: &RunId, target: &Target, now: Timestamp
 }
 
 fn inside_window(run: &Run) -> bool {
-    run.window.as_ref().is_some_and(|w| w.start <= run.launched_at && run.launched_at <= w.end)
+    run.window
+        .as_ref()
+        .is_some_and(|w| w.start <= run.launched_at && run.launched_at <= w.end)
 }
 
 fn unresolved(run: &Run) -> Vec<&str> {
     let open = |result: CheckResult| matches!(result, CheckResult::Warn | CheckResult::Unknown);
-    run.preflight.iter().filter(|p| open(p.result)).map(|p| p.id.as_str()).collect()
+    run.preflight
+        .iter()
+        .filter(|p| open(p.result))
+        .map(|p| p.id.as_str())
+        .collect()
 }
 
 /// A freeze in one line: what, by whom, why, since when, and for which execution.
 #[must_use]
 pub fn held(freeze: &Freeze) -> String {
-    let execution = freeze.holder.execution.map_or(String::new(), |id| format!(", execution {id}"));
+    let execution = freeze
+        .holder
+        .execution
+        .map_or(String::new(), |id| format!(", execution {id}"));
     format!(
         "{} is frozen by {} since {} ({}){execution}",
         freeze.scope, freeze.holder.principal, freeze.created_at, freeze.reason
@@ -243,11 +382,22 @@ pub fn held(freeze: &Freeze) -> String {
 }
 
 fn known(outcome: &str, learned: Option<Learned>, document: Json) -> Answered {
-    Answered { ending: Ending::Done { outcome: outcome.into(), code: None }, learned, document: Some(document) }
+    Answered {
+        ending: Ending::Done {
+            outcome: outcome.into(),
+            code: None,
+        },
+        learned,
+        document: Some(document),
+    }
 }
 
 fn refused(why: String) -> Answered {
-    Answered { ending: Ending::NotPerformed { why }, learned: None, document: None }
+    Answered {
+        ending: Ending::NotPerformed { why },
+        learned: None,
+        document: None,
+    }
 }
 
 impl Answered {
@@ -256,9 +406,15 @@ impl Answered {
     pub fn came_back(&self) -> CameBack {
         let outcome = match &self.ending {
             Ending::Done { outcome, .. } => outcome.clone(),
-            Ending::Failed { .. } | Ending::NotPerformed { .. } | Ending::Doubtful { .. } => String::new(),
+            Ending::Failed { .. } | Ending::NotPerformed { .. } | Ending::Doubtful { .. } => {
+                String::new()
+            }
         };
-        CameBack { outcome, body: self.document.clone(), ..CameBack::default() }
+        CameBack {
+            outcome,
+            body: self.document.clone(),
+            ..CameBack::default()
+        }
     }
 }
 
