@@ -78,6 +78,8 @@ pub struct CliError {
     pub causes: Vec<String>,
     /// What can be done about it, one thing each.
     pub hints: Vec<String>,
+    /// What is shown before it: diagnostics with their places.
+    pub text: String,
 }
 
 impl CliError {
@@ -87,7 +89,23 @@ impl CliError {
             message: message.into(),
             causes: Vec::new(),
             hints: Vec::new(),
+            text: String::new(),
         }
+    }
+
+    /// The error itself as the message, with all that lies behind it.
+    pub(crate) fn from_error(exit: Exit, error: &(dyn Error + 'static)) -> Self {
+        let shown = Self::new(exit, error.to_string());
+        match error.source() {
+            Some(cause) => shown.caused_by(cause),
+            None => shown,
+        }
+    }
+
+    /// Shows this before the error itself.
+    pub(crate) fn with_text(mut self, text: String) -> Self {
+        self.text = text;
+        self
     }
 
     /// Adds an error and all that lies behind it.
@@ -116,6 +134,7 @@ impl CliError {
 
 impl fmt::Display for CliError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)?;
         writeln!(f, "error: {}", self.message)?;
         self.causes
             .iter()
@@ -147,10 +166,7 @@ impl From<HistoryError> for CliError {
             ),
             _ => None,
         };
-        let mut shown = Self::new(exit, error.to_string());
-        if let Some(cause) = error.source() {
-            shown = shown.caused_by(cause);
-        }
+        let shown = Self::from_error(exit, &error);
         match hint {
             Some(hint) => shown.hint(hint),
             None => shown,

@@ -1,0 +1,146 @@
+//! Finding executions and reading what is true of them.
+
+use std::path::{Path, PathBuf};
+
+use crate::execution::event::Event;
+use crate::execution::state::State;
+use crate::ids::ExecutionId;
+use crate::journal::{AppendError, Entry, Reading, Store, StoreError, Tail};
+
+use super::context::Here;
+use super::error::{CliError, Exit};
+
+/// Where an execution is kept.
+#[derive(Clone)]
+pub(crate) struct Kept {
+    /// Its id.
+    pub(crate) id: ExecutionId,
+    /// The state directory that it is kept under; a drill has one of its own.
+    pub(crate) home: PathBuf,
+}
+
+impl Kept {
+    /// What its journal says, read without a lock.
+    pub(crate) fn read(&self) -> Result<Reading, CliError> {
+        Ok(Store::open(&self.home)?.read(self.id)?)
+    }
+}
+
+/// Every execution: those of this state directory, then drills, each oldest first.
+pub(crate) fn all(here: &Here) -> Result<Vec<Kept>, CliError> {
+    let mut kept = Vec::new();
+    // Looking must not make a state directory.
+    if here.home.join("executions").exists() {
+        let ids = Store::open(&here.home)?.ids()?;
+        kept.extend(ids.into_iter().map(|id| Kept { id, home: here.home.clone() }));
+    }
+    for id in drills(here)? {
+        kept.push(Kept { id, home: drill_home(&here.home, id) });
+    }
+    Ok(kept)
+}
+
+/// The state directory of one drill: nothing of it touches what is real.
+pub(crate) fn drill_home(home: &Path, id: ExecutionId) -> PathBuf {
+    home.join("drills").join(id.to_string())
+}
+
+fn drills(here: &Here) -> Result<Vec<ExecutionId>, CliError> {
+    let place = here.home.join("drills");
+    let entries = match std::fs::read_dir(&place) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => {
+            let message = format!("failed to list `{}`", place.display());
+            return Err(CliError::new(Exit::Failed, message).caused_by(&error));
+        }
+    };
+    let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+    let mut ids: Vec<ExecutionId> = names.filter_map(|name| name.parse().ok()).collect();
+    ids.retain(|id| drill_home(&here.home, *id).join("executions").join(id.to_string()).exists());
+    ids.sort();
+    Ok(ids)
+}
+
+/// The execution that was named, or the only open one.
+pub(crate) fn find(here: &Here, named: Option<ExecutionId>) -> Result<Kept, CliError> {
+    let all = all(here)?;
+    if let Some(id) = named {
+        return all.into_iter().find(|kept| kept.id == id).ok_or_else(|| {
+            CliError::new(Exit::Failed, format!("there is no execution `{id}`"))
+                .hint("`runbook status --all` lists every one")
+        });
+    }
+    let open: Vec<Kept> = all.into_iter().filter(is_open).collect();
+    match &open[..] {
+        [one] => Ok(one.clone()),
+        [] => Err(CliError::new(Exit::Failed, "no execution is open").hint("`runbook status --all` lists every one")),
+        several => {
+            let ids = several.iter().map(|kept| kept.id.to_string()).collect::<Vec<_>>().join(", ");
+            Err(CliError::new(Exit::Usage, format!("several executions are open: {ids}"))
+                .hint("name one of them"))
+        }
+    }
+}
+
+fn is_open(kept: &Kept) -> bool {
+    // What cannot be read is not quietly left out: it counts as open, and using it says what is wrong.
+    match kept.read().map(|reading| fold(&reading.entries)) {
+        Ok(Ok(state)) => !state.is_ended(),
+        Ok(Err(_)) | Err(_) => true,
+    }
+}
+
+/// What is true after these entries.
+pub(crate) fn fold(entries: &[Entry]) -> Result<State, CliError> {
+    let contradicts = |error: crate::execution::state::Illegal| {
+        CliError::new(Exit::NotVerified, "the journal contradicts itself").caused_by(&error)
+    };
+    let Some((first, rest)) = entries.split_first() else {
+        return Err(CliError::new(Exit::NotVerified, "the journal is empty")
+            .hint("the execution ended before it began; start it again"));
+    };
+    let mut state = State::open(first.time, &first.event).map_err(contradicts)?;
+    for entry in rest {
+        state.apply(entry.time, &entry.event).map_err(contradicts)?;
+    }
+    Ok(state)
+}
+
+/// What stands in the way of trusting a reading as whole, in words.
+pub(crate) fn flaw(tail: &Tail) -> Option<String> {
+    match tail {
+        Tail::Whole => None,
+        Tail::Torn { .. } => Some("its last line is incomplete; resuming repairs that".into()),
+        Tail::Newer { line, what, .. } => Some(format!("line {line} was written by a newer version ({what})")),
+        Tail::Damaged { line, offset, why } => Some(format!("damaged: line {line}, at byte {offset}, {why}")),
+    }
+}
+
+/// Whether the execution has ended, so that nothing may be added.
+pub(crate) fn has_ended(entries: &[Entry]) -> bool {
+    entries.iter().any(|e| matches!(e.event, Event::Aborted { .. } | Event::Closed { .. }))
+}
+
+impl From<StoreError> for CliError {
+    fn from(error: StoreError) -> Self {
+        let exit = match &error {
+            StoreError::Damaged { .. } | StoreError::Newer { .. } => Exit::NotVerified,
+            StoreError::Untrusted { .. }
+            | StoreError::NotFound { .. }
+            | StoreError::Exists(_)
+            | StoreError::Driven { .. }
+            | StoreError::Document(_)
+            | StoreError::KeptOtherwise(_)
+            | StoreError::File(_) => Exit::Failed,
+        };
+        Self::from_error(exit, &error)
+    }
+}
+
+impl From<AppendError> for CliError {
+    fn from(error: AppendError) -> Self {
+        Self::from_error(Exit::Failed, &error)
+            .hint("what was recorded is safe; make room on the disk if it is full, then `runbook resume`")
+    }
+}
