@@ -95,6 +95,11 @@ impl<C: Console, H: Hands> Engine<C, H> {
         }
     }
 
+    /// What is stepped through.
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
     /// What is true now.
     pub fn state(&self) -> &State {
         &self.state

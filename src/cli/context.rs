@@ -10,6 +10,7 @@ use etcetera::BaseStrategy as _;
 use serde::Serialize;
 
 use crate::clock::Timestamp;
+use crate::execution::event::{Established, Operator};
 use crate::history::History;
 use crate::ids::Principal;
 
@@ -22,6 +23,8 @@ pub(crate) struct Here {
     pub(crate) home: PathBuf,
     /// Who acts.
     pub(crate) operator: Principal,
+    /// How that is known.
+    established: Established,
     /// The name of this machine, for people.
     pub(crate) host: String,
     /// Where words go.
@@ -33,9 +36,15 @@ impl Here {
         Ok(Self {
             home: home()?,
             operator: args.operator.clone().unwrap_or_else(os_user),
+            established: args.operator.as_ref().map_or(Established::OsUser, |_| Established::Claimed),
             host: host(),
             out: Out,
         })
+    }
+
+    /// Who acts, with how that is known.
+    pub(crate) fn operator(&self) -> Operator {
+        Operator { name: self.operator.clone(), established: self.established }
     }
 
     /// Now, by the wall clock.

@@ -1,0 +1,335 @@
+//! `runbook start` and `runbook resume`.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use clap::Args;
+use serde_json::Value as Json;
+
+use crate::clock::Timestamp;
+use crate::effects::request::Client;
+use crate::effects::run_history::{RunHistory, held, view};
+use crate::effects::system::{Endpoint, System};
+use crate::execution::event::{Adopted, Event, Opened, Resumed};
+use crate::execution::plan::Plan;
+use crate::execution::state::State;
+use crate::history::History;
+use crate::history::model::GateDecision;
+use crate::ids::{ExecutionId, Field, RunId, Slug, Target};
+use crate::journal::{Journal, Store};
+use crate::runbook::model::{Input, Runbook};
+
+use super::context::Here;
+use super::documents::{self, Found};
+use super::error::{CliError, Exit};
+use super::executions::{self, Kept};
+use super::stepping::{self, Bench, Desk, Programs, step_through};
+
+#[derive(Debug, Args)]
+pub(crate) struct Which {
+    /// A shipped runbook by name, any other by path.
+    pub(crate) runbook: String,
+    /// The run that is responded to.
+    #[arg(long, value_name = "RUN")]
+    pub(crate) run_id: RunId,
+    /// The target; refused where it is not that of the run.
+    #[arg(long)]
+    pub(crate) target: Option<Target>,
+    /// An input of the runbook, as often as needed.
+    #[arg(long = "input", value_name = "NAME=VALUE")]
+    pub(crate) inputs: Vec<String>,
+    /// The file that maps steps to commands and requests of one's own platform.
+    #[arg(long, value_name = "FILE", env = "RUNBOOK_PROFILE")]
+    pub(crate) profile: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct StartArgs {
+    #[command(flatten)]
+    which: Which,
+    /// Answers instead of a person: a YAML file, step id to answer.
+    #[arg(long, value_name = "FILE")]
+    answers: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ResumeArgs {
+    /// Which; the only open one where it is left out.
+    execution: Option<ExecutionId>,
+    /// Answers instead of a person: a YAML file, step id to answer.
+    #[arg(long, value_name = "FILE")]
+    answers: Option<PathBuf>,
+    /// Go on with the runbook as it is now, although it was edited, for this reason.
+    #[arg(long, value_name = "REASON")]
+    adopt: Option<String>,
+    /// The file that maps steps to commands and requests of one's own platform.
+    #[arg(long, value_name = "FILE", env = "RUNBOOK_PROFILE")]
+    profile: Option<PathBuf>,
+}
+
+/// A runbook made ready for a run: everything that can be refused before anything is recorded was not.
+pub(crate) struct Ready {
+    pub(crate) found: Found,
+    pub(crate) endpoints: BTreeMap<Slug, Endpoint>,
+    pub(crate) opened: Opened,
+    pub(crate) history: History,
+}
+
+pub(crate) async fn start(here: &mut Here, args: &StartArgs) -> Result<Exit, CliError> {
+    let history = here.existing_history().await?;
+    let ready = ready(here, &args.which, history).await?;
+    refuse_frozen(&ready).await?;
+    let desk = Desk::find(args.answers.as_deref(), &ready.found.runbook)?;
+    begin(here, &here.home.clone(), ready, desk, stepping::folder()).await
+}
+
+/// Checks all that is needed, without changing anything.
+pub(crate) async fn ready(here: &Here, which: &Which, history: History) -> Result<Ready, CliError> {
+    let mut found = documents::find_runbook(&which.runbook)?;
+    let profile = documents::profile(which.profile.as_deref(), &mut found.runbook)?;
+    let run = history.run(&which.run_id).await?;
+    let target = run.target();
+    if let Some(wanted) = which.target.as_ref().filter(|wanted| !is_part(&target, wanted)) {
+        let message = format!("check-run-and-workspace: run `{}` is of `{target}`, not of `{wanted}`", run.id);
+        return Err(CliError::new(Exit::PreflightBlocks, message).hint("`runbook run list` shows every run with its target"));
+    }
+    let inputs = inputs(&found.runbook, &which.inputs)?;
+    let folder = stepping::folder();
+    let by_hand = stepping::by_hand(&found.runbook, &profile.endpoints, &folder, Programs::Run);
+    let opened = Opened {
+        id: ExecutionId::generate(),
+        tool: tool(),
+        host: here.host.clone(),
+        operator: here.operator(),
+        runbook: found.reference(),
+        profile: profile.file,
+        run_id: run.id,
+        target: which.target.clone().unwrap_or(target),
+        inputs,
+        by_hand,
+        drill: None,
+    };
+    Ok(Ready { found, endpoints: profile.endpoints, opened, history })
+}
+
+/// Whether `wanted` is the run's target, or names a service of an environment that the run covers whole.
+fn is_part(target: &Target, wanted: &Target) -> bool {
+    let same_place = target.workspace == wanted.workspace && target.environment == wanted.environment;
+    same_place && (target.service == wanted.service || target.service.is_none() || wanted.service.is_none())
+}
+
+pub(crate) fn tool() -> String {
+    concat!("runbook ", env!("CARGO_PKG_VERSION")).to_owned()
+}
+
+/// Refuses while somebody else, or another execution, holds the target.
+pub(crate) async fn refuse_frozen(ready: &Ready) -> Result<(), CliError> {
+    let verdict = ready.history.gate(&ready.opened.target, None, Timestamp::now()).await;
+    let shown = |exit, what: Vec<String>| {
+        let message = format!("`{}` cannot be worked on: {}", ready.opened.target, what.join("; "));
+        Err(CliError::new(exit, message)
+            .hint("ask the holder; `runbook status` shows open executions, `runbook freeze list` shows freezes"))
+    };
+    match verdict.decision {
+        GateDecision::Clear => Ok(()),
+        GateDecision::Frozen => shown(Exit::Frozen, verdict.freezes.iter().map(held).collect()),
+        GateDecision::Unknown => shown(Exit::Unknown, verdict.unreadable),
+    }
+}
+
+/// Opens the execution and steps through it.
+pub(crate) async fn begin(
+    here: &mut Here,
+    home: &std::path::Path,
+    ready: Ready,
+    desk: Desk,
+    folder: PathBuf,
+) -> Result<Exit, CliError> {
+    let redactor = stepping::redactor(&ready.found.runbook.secrets)?;
+    let store = Store::open(home)?;
+    let mut journal = store.create(ready.opened.id)?;
+    keep_documents(&journal, &ready.found)?;
+    let opened = Event::Opened(Box::new(ready.opened.clone()));
+    let entries = journal.append(&ready.opened.operator.name, &opened)?;
+    let state = executions::fold(&entries)?;
+    let plan = Plan::new(ready.found.runbook, &state.by_hand);
+    let hands = hands(here, &state, ready.history, ready.endpoints, &redactor, folder);
+    let mut bench = Bench { plan, state, journal, redactor, hands, desk };
+    bench.announce(&opened);
+    step_through(here, bench, Vec::new()).await
+}
+
+fn keep_documents(journal: &Journal, found: &Found) -> Result<(), CliError> {
+    for source in &found.runbook.sources {
+        journal.keep(&format!("runbook/{}", source.file), source.text.as_bytes())?;
+    }
+    Ok(())
+}
+
+/// The hands of one execution.
+pub(crate) fn hands(
+    here: &Here,
+    state: &State,
+    history: History,
+    endpoints: BTreeMap<Slug, Endpoint>,
+    redactor: &crate::redact::Redactor,
+    folder: PathBuf,
+) -> System {
+    System {
+        history: RunHistory {
+            history,
+            execution: state.opened.id,
+            operator: state.operator.name.clone(),
+            host: here.host.clone(),
+            run: state.opened.run_id.clone(),
+            target: state.opened.target.clone(),
+        },
+        endpoints,
+        redactor: redactor.clone(),
+        folder,
+        client: Client::default(),
+    }
+}
+
+pub(crate) async fn resume(here: &mut Here, args: &ResumeArgs) -> Result<Exit, CliError> {
+    let kept = executions::find(here, args.execution)?;
+    let store = Store::open(&kept.home)?;
+    let (journal, entries, recovery) = store.drive(kept.id)?;
+    let state = executions::fold(&entries)?;
+    if state.is_ended() {
+        return Err(CliError::new(Exit::Failed, format!("execution `{}` has ended", kept.id))
+            .hint("an execution that has ended never changes; start a new one"));
+    }
+    if state.opened.drill.is_some() {
+        return super::drill::resume(here, args.answers.as_deref(), kept, journal, state, recovery).await;
+    }
+    let (mut found, adopted) = current_text(&store, &kept, &state, args.adopt.as_deref())?;
+    let profile = documents::profile(args.profile.as_deref(), &mut found.runbook)?;
+    if adopted.is_some() {
+        keep_documents(&journal, &found)?;
+    }
+    let folder = stepping::folder();
+    let by_hand = stepping::by_hand(&found.runbook, &profile.endpoints, &folder, Programs::Run);
+    let desk = Desk::find(args.answers.as_deref(), &found.runbook)?;
+    let history = here.existing_history().await?;
+    go_on(here, Resuming { found, adopted, by_hand, endpoints: profile.endpoints, history, journal, state, recovery, desk }).await
+}
+
+/// What going on needs.
+pub(crate) struct Resuming {
+    pub(crate) found: Found,
+    pub(crate) adopted: Option<Adopted>,
+    pub(crate) by_hand: BTreeMap<Slug, String>,
+    pub(crate) endpoints: BTreeMap<Slug, Endpoint>,
+    pub(crate) history: History,
+    pub(crate) journal: Journal,
+    pub(crate) state: State,
+    pub(crate) recovery: crate::journal::Recovery,
+    pub(crate) desk: Desk,
+}
+
+pub(crate) async fn go_on(here: &mut Here, resuming: Resuming) -> Result<Exit, CliError> {
+    let Resuming { found, adopted, by_hand, endpoints, history, journal, state, recovery, desk } = resuming;
+    let mut first = Vec::new();
+    if !recovery.is_nothing() {
+        let kept = recovery.torn.into_iter().chain(recovery.unfinished).collect();
+        first.push(Event::Recovered { offset: recovery.offset, kept });
+    }
+    first.push(Event::Resumed(Resumed {
+        operator: here.operator(),
+        host: here.host.clone(),
+        by_hand: by_hand.clone(),
+        adopted,
+    }));
+    let redactor = stepping::redactor(&found.runbook.secrets)?;
+    let hands = hands(here, &state, history, endpoints, &redactor, stepping::folder());
+    let plan = Plan::new(found.runbook, &by_hand);
+    step_through(here, Bench { plan, state, journal, redactor, hands, desk }, first).await
+}
+
+/// The text to go on with: the one that was kept, unless it was edited since; then only with a reason.
+pub(crate) fn current_text(
+    store: &Store,
+    kept: &Kept,
+    state: &State,
+    adopt: Option<&str>,
+) -> Result<(Found, Option<Adopted>), CliError> {
+    let reference = &state.runbook;
+    let now = documents::find_runbook(reference.path.as_deref().unwrap_or(reference.id.as_str()));
+    let same = |found: &Found| found.runbook.digest() == reference.digest;
+    match (now, adopt.map(str::trim)) {
+        (Ok(found), _) if same(&found) => Ok((found, None)),
+        (Ok(found), Some(reason)) if !reason.is_empty() => {
+            let adopted = Adopted { runbook: found.reference(), reason: reason.to_owned() };
+            Ok((found, Some(adopted)))
+        }
+        (Ok(found), _) => {
+            let message = format!(
+                "runbook `{}` was edited since the execution began ({} then, {} now)",
+                reference.id,
+                reference.digest.short(),
+                found.runbook.digest().short()
+            );
+            let place = store.kept(kept.id, &reference.files.first().map_or(String::new(), |f| f.path.clone()));
+            let hint = match place {
+                Ok(_) => "the text it began with is kept beside its journal",
+                Err(_) => "restore the text it began with",
+            };
+            Err(CliError::new(Exit::Failed, message)
+                .hint(format!("{hint}; put it back, or go on with `--adopt REASON`")))
+        }
+        (Err(error), _) => Err(error.hint("put the runbook back where it was, as it was")),
+    }
+}
+
+/// The inputs as given, defaults filled in.
+pub(crate) fn inputs(runbook: &Runbook, given: &[String]) -> Result<BTreeMap<Field, Json>, CliError> {
+    let mut inputs = BTreeMap::new();
+    let mut wrong = Vec::new();
+    for text in given {
+        let (name, typed) = text.split_once('=').unwrap_or((text, ""));
+        match runbook.inputs.iter().find(|input| input.id.as_str() == name) {
+            None => wrong.push(unknown_input(runbook, name)),
+            Some(input) => match read_input(input, typed) {
+                Ok(value) => drop(inputs.insert(input.id.clone(), value)),
+                Err(why) => wrong.push(why),
+            },
+        }
+    }
+    for input in &runbook.inputs {
+        if inputs.contains_key(&input.id) {
+            continue;
+        }
+        match &input.default {
+            Some(default) => drop(inputs.insert(input.id.clone(), default.clone())),
+            None if wrong.is_empty() => {
+                let prompt = input.prompt.as_deref().unwrap_or("no default");
+                wrong.push(format!("input `{}` is needed ({prompt}): {}", input.id, input.kind.wanted()));
+            }
+            None => {}
+        }
+    }
+    if wrong.is_empty() {
+        return Ok(inputs);
+    }
+    let error = CliError::new(Exit::Usage, wrong.join("\n       "));
+    Err(error.hint(format!("give each as `--input NAME=VALUE`; `runbook show {}` lists them", runbook.id)))
+}
+
+fn read_input(input: &Input, typed: &str) -> Result<Json, String> {
+    let value = input.kind.read(typed).map_err(|why| format!("input `{}`: `{typed}` {why}", input.id))?;
+    let listed = input.one_of.is_empty() || value.as_str().is_some_and(|v| input.one_of.iter().any(|one| one == v));
+    if listed { Ok(value) } else { Err(format!("input `{}`: `{typed}` is not one of {}", input.id, input.one_of.join(", "))) }
+}
+
+fn unknown_input(runbook: &Runbook, name: &str) -> String {
+    let near = runbook.inputs.iter().map(|i| (strsim::jaro_winkler(i.id.as_str(), name), i.id.as_str()));
+    let near = near.filter(|(likeness, _)| *likeness > 0.8).max_by(|a, b| a.0.total_cmp(&b.0));
+    let near = near.map_or(String::new(), |(_, id)| format!("; did you mean `{id}`?"));
+    format!("`{}` has no input `{}`{near}", runbook.id, super::context::shown(name))
+}
+
+/// What a read-only look needs of the run: its view.
+pub(crate) async fn run_view(ready: &Ready) -> Result<Json, CliError> {
+    Ok(view(&ready.history, &ready.opened.run_id, &ready.opened.target, Timestamp::now()).await?)
+}

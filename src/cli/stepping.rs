@@ -1,0 +1,263 @@
+//! Stepping through an execution in this process: who answers, what performs, and how it ends.
+
+use std::collections::BTreeMap;
+use std::io::IsTerminal as _;
+use std::path::{Path, PathBuf};
+
+use crate::clock::Span;
+use crate::effects::answers::Answers;
+use crate::effects::command::find_tool;
+use crate::effects::console::{Console, Reply};
+use crate::effects::system::{Endpoint, System};
+use crate::engine::{Engine, EngineError, Rest};
+use crate::execution::event::{Event, Ground};
+use crate::execution::plan::Plan;
+use crate::execution::question::{Asked, Question};
+use crate::execution::state::{Failure, Standing, State};
+use crate::ids::Slug;
+use crate::journal::Journal;
+use crate::redact::Redactor;
+use crate::runbook::model::{Action, HistoryCall, Runbook, Secret};
+
+use super::context::Here;
+use super::error::{CliError, Exit};
+use super::scripted::Scripted;
+use super::terminal::Terminal;
+
+/// Whoever answers: a person, or a file.
+pub(crate) enum Desk {
+    /// A person.
+    Terminal(Box<Terminal>),
+    /// A file, or nobody.
+    Scripted(Scripted),
+}
+
+impl Desk {
+    /// The file, where one is given; else the person, where there is a terminal; else nobody.
+    pub(crate) fn find(answers: Option<&Path>, runbook: &Runbook) -> Result<Self, CliError> {
+        if let Some(path) = answers {
+            let bytes = super::documents::read(path)?;
+            let folder = path.parent().unwrap_or(Path::new("."));
+            let answers = read_answers(&bytes, folder, &path.display().to_string(), runbook)?;
+            return Ok(Self::Scripted(Scripted::new(answers)));
+        }
+        if std::io::stdin().is_terminal() && std::io::stderr().is_terminal() {
+            let terminal = Terminal::new().map_err(|error| {
+                CliError::new(Exit::PersonNeeded, "the terminal cannot be used").caused_by(&error)
+            })?;
+            return Ok(Self::Terminal(Box::new(terminal)));
+        }
+        Ok(Self::Scripted(Scripted::new(Answers::default())))
+    }
+}
+
+/// Reads answers and holds them against the runbook, so that a misspelt step is found before anything begins.
+pub(crate) fn read_answers(
+    bytes: &[u8],
+    folder: &Path,
+    shown: &str,
+    runbook: &Runbook,
+) -> Result<Answers, CliError> {
+    let wrong = |why: String| CliError::new(Exit::Usage, format!("`{shown}` is not an answers file: {why}"));
+    let text = std::str::from_utf8(bytes).map_err(|_| wrong("not UTF-8".into()))?;
+    let answers = Answers::parse(text, folder).map_err(|why| wrong(why.to_string()))?;
+    if let Some(id) = answers.steps().find(|id| runbook.step(id).is_none()) {
+        return Err(wrong(format!("`{}` has no step `{id}`", runbook.id)));
+    }
+    Ok(answers)
+}
+
+impl Console for Desk {
+    fn recorded(&mut self, plan: &Plan, state: &State, event: &Event) {
+        match self {
+            Self::Terminal(terminal) => terminal.recorded(plan, state, event),
+            Self::Scripted(scripted) => scripted.recorded(plan, state, event),
+        }
+    }
+
+    fn live(&mut self, line: &str) {
+        match self {
+            Self::Terminal(terminal) => terminal.live(line),
+            Self::Scripted(scripted) => scripted.live(line),
+        }
+    }
+
+    fn elapsed(&mut self, span: Span) {
+        match self {
+            Self::Terminal(terminal) => terminal.elapsed(span),
+            Self::Scripted(scripted) => scripted.elapsed(span),
+        }
+    }
+
+    fn ask(&mut self, plan: &Plan, state: &State, question: &Question) -> Reply {
+        match self {
+            Self::Terminal(terminal) => terminal.ask(plan, state, question),
+            Self::Scripted(scripted) => scripted.ask(plan, state, question),
+        }
+    }
+
+    fn not_accepted(&mut self, why: &str) {
+        match self {
+            Self::Terminal(terminal) => terminal.not_accepted(why),
+            Self::Scripted(scripted) => scripted.not_accepted(why),
+        }
+    }
+}
+
+/// The steps that a person does because a program or an address is missing, with what is missing.
+pub(crate) fn by_hand(
+    runbook: &Runbook,
+    endpoints: &BTreeMap<Slug, Endpoint>,
+    folder: &Path,
+    programs: Programs,
+) -> BTreeMap<Slug, String> {
+    let mut by_hand = BTreeMap::new();
+    for step in &runbook.steps {
+        let missing = match &step.action {
+            Action::Command(_) if programs == Programs::NotRun => Some("programs are not run in a drill".to_owned()),
+            Action::Command(command) if find_tool(&command.program, Some(folder)).is_none() => {
+                Some(format!("the program `{}` is not here", command.program))
+            }
+            Action::Request(request) if !endpoints.contains_key(&request.endpoint) => {
+                Some(format!("endpoint `{}` has no address; a profile gives it one", request.endpoint))
+            }
+            _ => None,
+        };
+        by_hand.extend(missing.map(|missing| (step.id.clone(), missing)));
+    }
+    by_hand
+}
+
+/// Whether programs are run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Programs {
+    /// They are.
+    Run,
+    /// They are not: a drill touches nothing real.
+    NotRun,
+}
+
+/// What masks the secrets that are needed. All of them must be there, and such that they can be masked.
+pub(crate) fn redactor(secrets: &[Secret]) -> Result<Redactor, CliError> {
+    let mut found = Vec::new();
+    for secret in secrets {
+        let value = std::env::var(&secret.variable).ok().filter(|value| !value.is_empty());
+        let value = value.ok_or_else(|| {
+            let message = format!("secrets-ready: `{}` is not set; it is needed: {}", secret.variable, secret.purpose);
+            CliError::new(Exit::PreflightBlocks, message).hint("set it in the environment; its value is never recorded")
+        })?;
+        found.push((secret.variable.clone(), value));
+    }
+    let (redactor, refused) = Redactor::new(found);
+    match refused.first() {
+        None => Ok(redactor),
+        Some(refused) => Err(CliError::new(
+            Exit::PreflightBlocks,
+            format!("secrets-ready: the value of `{}` cannot be masked: {}", refused.name, refused.why),
+        )),
+    }
+}
+
+/// Everything that stepping through needs.
+pub(crate) struct Bench {
+    pub(crate) plan: Plan,
+    pub(crate) state: State,
+    pub(crate) journal: Journal,
+    pub(crate) redactor: Redactor,
+    pub(crate) hands: System,
+    pub(crate) desk: Desk,
+}
+
+impl Bench {
+    /// Tells what was recorded before there was an engine to tell it.
+    pub(crate) fn announce(&mut self, event: &Event) {
+        self.desk.recorded(&self.plan, &self.state, event);
+    }
+}
+
+/// Steps through until it ends or rests; `first` is recorded before anything else.
+pub(crate) async fn step_through(here: &mut Here, bench: Bench, first: Vec<Event>) -> Result<Exit, CliError> {
+    let id = bench.state.opened.id;
+    let Bench { plan, state, journal, redactor, hands, desk } = bench;
+    let mut engine = Engine::new(plan, state, journal, redactor, desk, hands);
+    let rest = async {
+        for event in first {
+            engine.record(event)?;
+        }
+        engine.run().await
+    };
+    let rest = match rest.await {
+        Ok(rest) => rest,
+        Err(error) => return Err(broken(error).hint(format!("`runbook resume {id}` goes on from there"))),
+    };
+    Ok(match rest {
+        Rest::Ended => ended(&engine.state().standing),
+        Rest::Paused => {
+            here.out.talk(format_args!("Go on with `runbook resume {id}`. The freeze stays."));
+            Exit::Interrupted
+        }
+        Rest::NeedsPerson { question, needs } => {
+            here.out.talk(format_args!("error: {}", crate::report::text::harmless(&needs)));
+            here.out.talk(format_args!("hint: go on with `runbook resume {id}` in a terminal, or with `--answers FILE`; the freeze stays"));
+            needs_person(engine.plan(), &question)
+        }
+    })
+}
+
+fn ended(standing: &Standing) -> Exit {
+    match standing {
+        Standing::Closed { success: true, .. } => Exit::Done,
+        Standing::Closed { success: false, .. } | Standing::Aborted { .. } => Exit::Failed,
+        Standing::Open | Standing::Paused { .. } => Exit::Interrupted,
+    }
+}
+
+fn broken(error: EngineError) -> CliError {
+    let exit = match &error {
+        EngineError::Journal(_) => Exit::Failed,
+        EngineError::Contradiction(_) | EngineError::Secret => Exit::Bug,
+    };
+    let shown = CliError::from_error(exit, &error);
+    match error {
+        EngineError::Journal(_) => shown.hint("what was recorded is safe; if the disk is full, make room first"),
+        EngineError::Contradiction(_) | EngineError::Secret => shown,
+    }
+}
+
+/// What it means that nobody answered: a refusal has its own number, so that a pipeline can tell them apart.
+fn needs_person(plan: &Plan, question: &Question) -> Exit {
+    let failure = match &question.asked {
+        Asked::Failed { failure, .. } => failure,
+        Asked::InDoubt { .. } => return Exit::InDoubt,
+        Asked::ByHand { .. }
+        | Asked::Choose { .. }
+        | Asked::Confirm { .. }
+        | Asked::Approve { .. }
+        | Asked::Acknowledge { .. } => return Exit::PersonNeeded,
+    };
+    match failure {
+        Failure::Violated { .. } => Exit::GuardRefuses,
+        Failure::Refused { grounds } => grounds.first().map_or(Exit::PersonNeeded, refused),
+        Failure::Attempt { .. } if takes_freeze(plan, &question.step) => Exit::Frozen,
+        Failure::Attempt { .. } | Failure::Judged { .. } | Failure::Rejected { .. } => Exit::PersonNeeded,
+    }
+}
+
+fn refused(ground: &Ground) -> Exit {
+    match ground {
+        Ground::FreezeLost { .. } => Exit::Frozen,
+        Ground::FreezeUnknown { .. } => Exit::Unknown,
+        Ground::Check(_) | Ground::PreflightStale => Exit::PreflightBlocks,
+        Ground::Guard(_) | Ground::Denied { .. } | Ground::NoOption { .. } => Exit::GuardRefuses,
+        Ground::NotApproved { .. } | Ground::Unknown { .. } => Exit::PersonNeeded,
+    }
+}
+
+fn takes_freeze(plan: &Plan, step: &Slug) -> bool {
+    plan.step(step).is_some_and(|s| s.action == Action::History(HistoryCall::TakeFreeze))
+}
+
+/// Where programs of a runbook run: the directory that the tool was started in.
+pub(crate) fn folder() -> PathBuf {
+    std::env::current_dir().unwrap_or_else(|_| PathBuf::from("."))
+}
