@@ -4,7 +4,7 @@ use clap::{Parser, Subcommand};
 
 use crate::ids::Principal;
 
-use super::{freeze, gate, run};
+use super::{drill, freeze, gate, lint, plan, preflight, run, start, status};
 
 /// Steps an operator through an incident runbook.
 #[derive(Debug, Parser)]
@@ -25,6 +25,28 @@ pub(super) struct Args {
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Verb {
+    /// List the shipped runbooks.
+    List(plan::ListArgs),
+    /// Show a runbook: its inputs, checks, do-nots and steps.
+    Show(plan::ShowArgs),
+    /// Show what stepping through a runbook would be for a run; performs nothing.
+    Plan(plan::PlanArgs),
+    /// Judge the preflight for a run; changes and asks nothing, for CI.
+    Preflight(preflight::PreflightArgs),
+    /// Step through a runbook for a run.
+    Start(start::StartArgs),
+    /// Go on with an execution that was left or interrupted.
+    Resume(start::ResumeArgs),
+    /// Show the open executions.
+    Status(status::StatusArgs),
+    /// Remark something on an execution.
+    Note(status::NoteArgs),
+    /// End an execution without completing it; the freeze stays.
+    Abort(status::AbortArgs),
+    /// Rehearse a runbook against a simulated control plane.
+    Drill(drill::DrillArgs),
+    /// Find the mistakes in runbooks.
+    Lint(lint::LintArgs),
     /// Record and read runs, their logs and their comments.
     Run {
         #[command(subcommand)]

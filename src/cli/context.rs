@@ -36,7 +36,10 @@ impl Here {
         Ok(Self {
             home: home()?,
             operator: args.operator.clone().unwrap_or_else(os_user),
-            established: args.operator.as_ref().map_or(Established::OsUser, |_| Established::Claimed),
+            established: args
+                .operator
+                .as_ref()
+                .map_or(Established::OsUser, |_| Established::Claimed),
             host: host(),
             out: Out,
         })
@@ -44,7 +47,10 @@ impl Here {
 
     /// Who acts, with how that is known.
     pub(crate) fn operator(&self) -> Operator {
-        Operator { name: self.operator.clone(), established: self.established }
+        Operator {
+            name: self.operator.clone(),
+            established: self.established,
+        }
     }
 
     /// Now, by the wall clock.

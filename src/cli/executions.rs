@@ -32,10 +32,16 @@ pub(crate) fn all(here: &Here) -> Result<Vec<Kept>, CliError> {
     // Looking must not make a state directory.
     if here.home.join("executions").exists() {
         let ids = Store::open(&here.home)?.ids()?;
-        kept.extend(ids.into_iter().map(|id| Kept { id, home: here.home.clone() }));
+        kept.extend(ids.into_iter().map(|id| Kept {
+            id,
+            home: here.home.clone(),
+        }));
     }
     for id in drills(here)? {
-        kept.push(Kept { id, home: drill_home(&here.home, id) });
+        kept.push(Kept {
+            id,
+            home: drill_home(&here.home, id),
+        });
     }
     Ok(kept)
 }
@@ -57,7 +63,12 @@ fn drills(here: &Here) -> Result<Vec<ExecutionId>, CliError> {
     };
     let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
     let mut ids: Vec<ExecutionId> = names.filter_map(|name| name.parse().ok()).collect();
-    ids.retain(|id| drill_home(&here.home, *id).join("executions").join(id.to_string()).exists());
+    ids.retain(|id| {
+        drill_home(&here.home, *id)
+            .join("executions")
+            .join(id.to_string())
+            .exists()
+    });
     ids.sort();
     Ok(ids)
 }
@@ -74,11 +85,18 @@ pub(crate) fn find(here: &Here, named: Option<ExecutionId>) -> Result<Kept, CliE
     let open: Vec<Kept> = all.into_iter().filter(is_open).collect();
     match &open[..] {
         [one] => Ok(one.clone()),
-        [] => Err(CliError::new(Exit::Failed, "no execution is open").hint("`runbook status --all` lists every one")),
+        [] => Err(CliError::new(Exit::Failed, "no execution is open")
+            .hint("`runbook status --all` lists every one")),
         several => {
-            let ids = several.iter().map(|kept| kept.id.to_string()).collect::<Vec<_>>().join(", ");
-            Err(CliError::new(Exit::Usage, format!("several executions are open: {ids}"))
-                .hint("name one of them"))
+            let ids = several
+                .iter()
+                .map(|kept| kept.id.to_string())
+                .collect::<Vec<_>>()
+                .join(", ");
+            Err(
+                CliError::new(Exit::Usage, format!("several executions are open: {ids}"))
+                    .hint("name one of them"),
+            )
         }
     }
 }
@@ -112,14 +130,20 @@ pub(crate) fn flaw(tail: &Tail) -> Option<String> {
     match tail {
         Tail::Whole => None,
         Tail::Torn { .. } => Some("its last line is incomplete; resuming repairs that".into()),
-        Tail::Newer { line, what, .. } => Some(format!("line {line} was written by a newer version ({what})")),
-        Tail::Damaged { line, offset, why } => Some(format!("damaged: line {line}, at byte {offset}, {why}")),
+        Tail::Newer { line, what, .. } => Some(format!(
+            "line {line} was written by a newer version ({what})"
+        )),
+        Tail::Damaged { line, offset, why } => {
+            Some(format!("damaged: line {line}, at byte {offset}, {why}"))
+        }
     }
 }
 
 /// Whether the execution has ended, so that nothing may be added.
 pub(crate) fn has_ended(entries: &[Entry]) -> bool {
-    entries.iter().any(|e| matches!(e.event, Event::Aborted { .. } | Event::Closed { .. }))
+    entries
+        .iter()
+        .any(|e| matches!(e.event, Event::Aborted { .. } | Event::Closed { .. }))
 }
 
 impl From<StoreError> for CliError {
@@ -140,7 +164,8 @@ impl From<StoreError> for CliError {
 
 impl From<AppendError> for CliError {
     fn from(error: AppendError) -> Self {
-        Self::from_error(Exit::Failed, &error)
-            .hint("what was recorded is safe; make room on the disk if it is full, then `runbook resume`")
+        Self::from_error(Exit::Failed, &error).hint(
+            "what was recorded is safe; make room on the disk if it is full, then `runbook resume`",
+        )
     }
 }

@@ -6,9 +6,23 @@
 mod args;
 mod context;
 pub mod error;
+
+mod documents;
+mod executions;
+mod narrator;
+mod scripted;
+mod stepping;
+mod terminal;
+
+mod drill;
 mod freeze;
 mod gate;
+mod lint;
+mod plan;
+mod preflight;
 mod run;
+mod start;
+mod status;
 
 use std::process::ExitCode;
 
@@ -42,6 +56,17 @@ fn attempt(args: &Args) -> Result<Exit, CliError> {
     })?;
     runtime.block_on(async {
         match &args.verb {
+            Verb::List(args) => plan::list(&mut here, args),
+            Verb::Show(args) => plan::show(&mut here, args),
+            Verb::Plan(args) => plan::plan(&mut here, args).await,
+            Verb::Preflight(args) => preflight::preflight(&mut here, args).await,
+            Verb::Start(args) => start::start(&mut here, args).await,
+            Verb::Resume(args) => start::resume(&mut here, args).await,
+            Verb::Status(args) => status::status(&mut here, args),
+            Verb::Note(args) => status::note(&mut here, args),
+            Verb::Abort(args) => status::abort(&mut here, args),
+            Verb::Drill(args) => drill::drill(&mut here, args).await,
+            Verb::Lint(args) => lint::lint(&mut here, args),
             Verb::Run { verb } => run::run(&mut here, verb).await,
             Verb::Freeze { verb } => freeze::freeze(&mut here, verb).await,
             Verb::Gate(gate) => gate::gate(&mut here, gate).await,

@@ -47,7 +47,9 @@ impl Narrator {
         if state.is_ended() {
             return;
         }
-        let Some((number, step)) = plan.position(state) else { return };
+        let Some((number, step)) = plan.position(state) else {
+            return;
+        };
         if self.shown.as_ref() != Some(&step.id) {
             self.shown = Some(step.id.clone());
             self.say(&head(plan, state, number, step));
@@ -64,7 +66,10 @@ impl Narrator {
         let last = self.still.unwrap_or(Span::from_secs(0));
         if span.millis() >= last.millis() + STILL_EVERY.millis() {
             self.still = Some(span);
-            self.say(&styled(FAINT, &format!("    still under way, {} (Ctrl-C stops it)", span.rounded())));
+            self.say(&styled(
+                FAINT,
+                &format!("    still under way, {} (Ctrl-C stops it)", span.rounded()),
+            ));
         }
     }
 }

@@ -20,7 +20,11 @@ pub(crate) struct Scripted {
 
 impl Scripted {
     pub(crate) fn new(answers: Answers) -> Self {
-        Self { answers, narrator: Narrator::default(), not_accepted: None }
+        Self {
+            answers,
+            narrator: Narrator::default(),
+            not_accepted: None,
+        }
     }
 }
 
@@ -41,13 +45,20 @@ impl Console for Scripted {
     fn ask(&mut self, plan: &Plan, state: &State, question: &Question) -> Reply {
         self.narrator.head(plan, state);
         self.answers.take(question).unwrap_or_else(|| {
-            let before = self.not_accepted.take().map_or(String::new(), |why| format!(" (the answer given was not accepted: {why})"));
-            Reply::Nobody { needs: format!("{}{before}", needs(plan, question)) }
+            let before = self.not_accepted.take().map_or(String::new(), |why| {
+                format!(" (the answer given was not accepted: {why})")
+            });
+            Reply::Nobody {
+                needs: format!("{}{before}", needs(plan, question)),
+            }
         })
     }
 
     fn not_accepted(&mut self, why: &str) {
-        self.narrator.say(&format!("  not accepted: {}", crate::report::text::harmless(why)));
+        self.narrator.say(&format!(
+            "  not accepted: {}",
+            crate::report::text::harmless(why)
+        ));
         self.not_accepted = Some(why.to_owned());
     }
 }

@@ -77,23 +77,39 @@ pub(crate) struct Ready {
 
 pub(crate) async fn start(here: &mut Here, args: &StartArgs) -> Result<Exit, CliError> {
     let history = here.existing_history().await?;
-    let ready = ready(here, &args.which, history).await?;
+    let found = documents::find_runbook(&args.which.runbook)?;
+    let mut desk = Desk::find(args.answers.as_deref(), &found.runbook)?;
+    let ready = ready(here, &args.which, history, found, |input| desk.input(input)).await?;
     refuse_frozen(&ready).await?;
-    let desk = Desk::find(args.answers.as_deref(), &ready.found.runbook)?;
     begin(here, &here.home.clone(), ready, desk, stepping::folder()).await
 }
 
 /// Checks all that is needed, without changing anything.
-pub(crate) async fn ready(here: &Here, which: &Which, history: History) -> Result<Ready, CliError> {
-    let mut found = documents::find_runbook(&which.runbook)?;
+///
+/// `missing` is asked for an input that has neither a value nor a default.
+pub(crate) async fn ready(
+    here: &Here,
+    which: &Which,
+    history: History,
+    mut found: Found,
+    missing: impl FnMut(&Input) -> Option<Json>,
+) -> Result<Ready, CliError> {
     let profile = documents::profile(which.profile.as_deref(), &mut found.runbook)?;
     let run = history.run(&which.run_id).await?;
     let target = run.target();
-    if let Some(wanted) = which.target.as_ref().filter(|wanted| !is_part(&target, wanted)) {
-        let message = format!("check-run-and-workspace: run `{}` is of `{target}`, not of `{wanted}`", run.id);
-        return Err(CliError::new(Exit::PreflightBlocks, message).hint("`runbook run list` shows every run with its target"));
+    if let Some(wanted) = which
+        .target
+        .as_ref()
+        .filter(|wanted| !is_part(&target, wanted))
+    {
+        let message = format!(
+            "check-run-and-workspace: run `{}` is of `{target}`, not of `{wanted}`",
+            run.id
+        );
+        return Err(CliError::new(Exit::PreflightBlocks, message)
+            .hint("`runbook run list` shows every run with its target"));
     }
-    let inputs = inputs(&found.runbook, &which.inputs)?;
+    let inputs = inputs(&found.runbook, &which.inputs, missing)?;
     let folder = stepping::folder();
     let by_hand = stepping::by_hand(&found.runbook, &profile.endpoints, &folder, Programs::Run);
     let opened = Opened {
@@ -109,13 +125,22 @@ pub(crate) async fn ready(here: &Here, which: &Which, history: History) -> Resul
         by_hand,
         drill: None,
     };
-    Ok(Ready { found, endpoints: profile.endpoints, opened, history })
+    Ok(Ready {
+        found,
+        endpoints: profile.endpoints,
+        opened,
+        history,
+    })
 }
 
 /// Whether `wanted` is the run's target, or names a service of an environment that the run covers whole.
 fn is_part(target: &Target, wanted: &Target) -> bool {
-    let same_place = target.workspace == wanted.workspace && target.environment == wanted.environment;
-    same_place && (target.service == wanted.service || target.service.is_none() || wanted.service.is_none())
+    let same_place =
+        target.workspace == wanted.workspace && target.environment == wanted.environment;
+    same_place
+        && (target.service == wanted.service
+            || target.service.is_none()
+            || wanted.service.is_none())
 }
 
 pub(crate) fn tool() -> String {
@@ -124,9 +149,16 @@ pub(crate) fn tool() -> String {
 
 /// Refuses while somebody else, or another execution, holds the target.
 pub(crate) async fn refuse_frozen(ready: &Ready) -> Result<(), CliError> {
-    let verdict = ready.history.gate(&ready.opened.target, None, Timestamp::now()).await;
+    let verdict = ready
+        .history
+        .gate(&ready.opened.target, None, Timestamp::now())
+        .await;
     let shown = |exit, what: Vec<String>| {
-        let message = format!("`{}` cannot be worked on: {}", ready.opened.target, what.join("; "));
+        let message = format!(
+            "`{}` cannot be worked on: {}",
+            ready.opened.target,
+            what.join("; ")
+        );
         Err(CliError::new(exit, message)
             .hint("ask the holder; `runbook status` shows open executions, `runbook freeze list` shows freezes"))
     };
@@ -153,8 +185,22 @@ pub(crate) async fn begin(
     let entries = journal.append(&ready.opened.operator.name, &opened)?;
     let state = executions::fold(&entries)?;
     let plan = Plan::new(ready.found.runbook, &state.by_hand);
-    let hands = hands(here, &state, ready.history, ready.endpoints, &redactor, folder);
-    let mut bench = Bench { plan, state, journal, redactor, hands, desk };
+    let hands = hands(
+        here,
+        &state,
+        ready.history,
+        ready.endpoints,
+        &redactor,
+        folder,
+    );
+    let mut bench = Bench {
+        plan,
+        state,
+        journal,
+        redactor,
+        hands,
+        desk,
+    };
     bench.announce(&opened);
     step_through(here, bench, Vec::new()).await
 }
@@ -197,11 +243,21 @@ pub(crate) async fn resume(here: &mut Here, args: &ResumeArgs) -> Result<Exit, C
     let (journal, entries, recovery) = store.drive(kept.id)?;
     let state = executions::fold(&entries)?;
     if state.is_ended() {
-        return Err(CliError::new(Exit::Failed, format!("execution `{}` has ended", kept.id))
-            .hint("an execution that has ended never changes; start a new one"));
+        return Err(
+            CliError::new(Exit::Failed, format!("execution `{}` has ended", kept.id))
+                .hint("an execution that has ended never changes; start a new one"),
+        );
     }
     if state.opened.drill.is_some() {
-        return super::drill::resume(here, args.answers.as_deref(), kept, journal, state, recovery).await;
+        return super::drill::resume(
+            here,
+            args.answers.as_deref(),
+            kept,
+            journal,
+            state,
+            recovery,
+        )
+        .await;
     }
     let (mut found, adopted) = current_text(&store, &kept, &state, args.adopt.as_deref())?;
     let profile = documents::profile(args.profile.as_deref(), &mut found.runbook)?;
@@ -212,7 +268,21 @@ pub(crate) async fn resume(here: &mut Here, args: &ResumeArgs) -> Result<Exit, C
     let by_hand = stepping::by_hand(&found.runbook, &profile.endpoints, &folder, Programs::Run);
     let desk = Desk::find(args.answers.as_deref(), &found.runbook)?;
     let history = here.existing_history().await?;
-    go_on(here, Resuming { found, adopted, by_hand, endpoints: profile.endpoints, history, journal, state, recovery, desk }).await
+    go_on(
+        here,
+        Resuming {
+            found,
+            adopted,
+            by_hand,
+            endpoints: profile.endpoints,
+            history,
+            journal,
+            state,
+            recovery,
+            desk,
+        },
+    )
+    .await
 }
 
 /// What going on needs.
@@ -229,11 +299,28 @@ pub(crate) struct Resuming {
 }
 
 pub(crate) async fn go_on(here: &mut Here, resuming: Resuming) -> Result<Exit, CliError> {
-    let Resuming { found, adopted, by_hand, endpoints, history, journal, state, recovery, desk } = resuming;
+    let Resuming {
+        found,
+        adopted,
+        by_hand,
+        endpoints,
+        history,
+        journal,
+        state,
+        recovery,
+        desk,
+    } = resuming;
     let mut first = Vec::new();
     if !recovery.is_nothing() {
-        let kept = recovery.torn.into_iter().chain(recovery.unfinished).collect();
-        first.push(Event::Recovered { offset: recovery.offset, kept });
+        let kept = recovery
+            .torn
+            .into_iter()
+            .chain(recovery.unfinished)
+            .collect();
+        first.push(Event::Recovered {
+            offset: recovery.offset,
+            kept,
+        });
     }
     first.push(Event::Resumed(Resumed {
         operator: here.operator(),
@@ -242,9 +329,28 @@ pub(crate) async fn go_on(here: &mut Here, resuming: Resuming) -> Result<Exit, C
         adopted,
     }));
     let redactor = stepping::redactor(&found.runbook.secrets)?;
-    let hands = hands(here, &state, history, endpoints, &redactor, stepping::folder());
+    let hands = hands(
+        here,
+        &state,
+        history,
+        endpoints,
+        &redactor,
+        stepping::folder(),
+    );
     let plan = Plan::new(found.runbook, &by_hand);
-    step_through(here, Bench { plan, state, journal, redactor, hands, desk }, first).await
+    step_through(
+        here,
+        Bench {
+            plan,
+            state,
+            journal,
+            redactor,
+            hands,
+            desk,
+        },
+        first,
+    )
+    .await
 }
 
 /// The text to go on with: the one that was kept, unless it was edited since; then only with a reason.
@@ -260,7 +366,10 @@ pub(crate) fn current_text(
     match (now, adopt.map(str::trim)) {
         (Ok(found), _) if same(&found) => Ok((found, None)),
         (Ok(found), Some(reason)) if !reason.is_empty() => {
-            let adopted = Adopted { runbook: found.reference(), reason: reason.to_owned() };
+            let adopted = Adopted {
+                runbook: found.reference(),
+                reason: reason.to_owned(),
+            };
             Ok((found, Some(adopted)))
         }
         (Ok(found), _) => {
@@ -270,25 +379,52 @@ pub(crate) fn current_text(
                 reference.digest.short(),
                 found.runbook.digest().short()
             );
-            let place = store.kept(kept.id, &reference.files.first().map_or(String::new(), |f| f.path.clone()));
+            let place = store.kept(
+                kept.id,
+                &reference
+                    .files
+                    .first()
+                    .map_or(String::new(), |f| f.path.clone()),
+            );
             let hint = match place {
                 Ok(_) => "the text it began with is kept beside its journal",
                 Err(_) => "restore the text it began with",
             };
-            Err(CliError::new(Exit::Failed, message)
-                .hint(format!("{hint}; put it back, or go on with `--adopt REASON`")))
+            Err(CliError::new(Exit::Failed, message).hint(format!(
+                "{hint}; put it back, or go on with `--adopt REASON`"
+            )))
         }
         (Err(error), _) => Err(error.hint("put the runbook back where it was, as it was")),
     }
 }
 
+/// These inputs, with the defaults of the others.
+pub(crate) fn defaults(runbook: &Runbook, given: &BTreeMap<Field, Json>) -> BTreeMap<Field, Json> {
+    let defaults = runbook
+        .inputs
+        .iter()
+        .filter_map(|i| Some((i.id.clone(), i.default.clone()?)));
+    let mut all: BTreeMap<Field, Json> = defaults.collect();
+    all.extend(given.clone());
+    all
+}
+
 /// The inputs as given, defaults filled in.
-pub(crate) fn inputs(runbook: &Runbook, given: &[String]) -> Result<BTreeMap<Field, Json>, CliError> {
+fn inputs(
+    runbook: &Runbook,
+    given: &[String],
+    mut missing: impl FnMut(&Input) -> Option<Json>,
+) -> Result<BTreeMap<Field, Json>, CliError> {
     let mut inputs = BTreeMap::new();
     let mut wrong = Vec::new();
+    let mut absent = Vec::new();
     for text in given {
         let (name, typed) = text.split_once('=').unwrap_or((text, ""));
-        match runbook.inputs.iter().find(|input| input.id.as_str() == name) {
+        match runbook
+            .inputs
+            .iter()
+            .find(|input| input.id.as_str() == name)
+        {
             None => wrong.push(unknown_input(runbook, name)),
             Some(input) => match read_input(input, typed) {
                 Ok(value) => drop(inputs.insert(input.id.clone(), value)),
@@ -296,40 +432,76 @@ pub(crate) fn inputs(runbook: &Runbook, given: &[String]) -> Result<BTreeMap<Fie
             },
         }
     }
-    for input in &runbook.inputs {
+    for input in runbook.inputs.iter().filter(|_| wrong.is_empty()) {
         if inputs.contains_key(&input.id) {
             continue;
         }
-        match &input.default {
-            Some(default) => drop(inputs.insert(input.id.clone(), default.clone())),
-            None if wrong.is_empty() => {
-                let prompt = input.prompt.as_deref().unwrap_or("no default");
-                wrong.push(format!("input `{}` is needed ({prompt}): {}", input.id, input.kind.wanted()));
-            }
-            None => {}
+        match input.default.clone().or_else(|| missing(input)) {
+            Some(value) => drop(inputs.insert(input.id.clone(), value)),
+            None => absent.push(input),
         }
     }
+    wrong.extend(absent.iter().map(|input| {
+        let prompt = input.prompt.as_deref().unwrap_or("no default");
+        format!(
+            "input `{}` is needed ({prompt}): {}",
+            input.id,
+            input.kind.wanted()
+        )
+    }));
     if wrong.is_empty() {
         return Ok(inputs);
     }
     let error = CliError::new(Exit::Usage, wrong.join("\n       "));
-    Err(error.hint(format!("give each as `--input NAME=VALUE`; `runbook show {}` lists them", runbook.id)))
+    Err(error.hint(format!(
+        "give each as `--input NAME=VALUE`; `runbook show {}` lists them",
+        runbook.id
+    )))
 }
 
 fn read_input(input: &Input, typed: &str) -> Result<Json, String> {
-    let value = input.kind.read(typed).map_err(|why| format!("input `{}`: `{typed}` {why}", input.id))?;
-    let listed = input.one_of.is_empty() || value.as_str().is_some_and(|v| input.one_of.iter().any(|one| one == v));
-    if listed { Ok(value) } else { Err(format!("input `{}`: `{typed}` is not one of {}", input.id, input.one_of.join(", "))) }
+    let value = input
+        .kind
+        .read(typed)
+        .map_err(|why| format!("input `{}`: `{typed}` {why}", input.id))?;
+    let listed = input.one_of.is_empty()
+        || value
+            .as_str()
+            .is_some_and(|v| input.one_of.iter().any(|one| one == v));
+    if listed {
+        Ok(value)
+    } else {
+        Err(format!(
+            "input `{}`: `{typed}` is not one of {}",
+            input.id,
+            input.one_of.join(", ")
+        ))
+    }
 }
 
 fn unknown_input(runbook: &Runbook, name: &str) -> String {
-    let near = runbook.inputs.iter().map(|i| (strsim::jaro_winkler(i.id.as_str(), name), i.id.as_str()));
-    let near = near.filter(|(likeness, _)| *likeness > 0.8).max_by(|a, b| a.0.total_cmp(&b.0));
+    let near = runbook
+        .inputs
+        .iter()
+        .map(|i| (strsim::jaro_winkler(i.id.as_str(), name), i.id.as_str()));
+    let near = near
+        .filter(|(likeness, _)| *likeness > 0.8)
+        .max_by(|a, b| a.0.total_cmp(&b.0));
     let near = near.map_or(String::new(), |(_, id)| format!("; did you mean `{id}`?"));
-    format!("`{}` has no input `{}`{near}", runbook.id, super::context::shown(name))
+    format!(
+        "`{}` has no input `{}`{near}",
+        runbook.id,
+        super::context::shown(name)
+    )
 }
 
 /// What a read-only look needs of the run: its view.
 pub(crate) async fn run_view(ready: &Ready) -> Result<Json, CliError> {
-    Ok(view(&ready.history, &ready.opened.run_id, &ready.opened.target, Timestamp::now()).await?)
+    Ok(view(
+        &ready.history,
+        &ready.opened.run_id,
+        &ready.opened.target,
+        Timestamp::now(),
+    )
+    .await?)
 }

@@ -17,7 +17,7 @@ use crate::execution::state::{Failure, Standing, State};
 use crate::ids::Slug;
 use crate::journal::Journal;
 use crate::redact::Redactor;
-use crate::runbook::model::{Action, HistoryCall, Runbook, Secret};
+use crate::runbook::model::{Action, HistoryCall, Input, Runbook, Secret};
 
 use super::context::Here;
 use super::error::{CliError, Exit};
@@ -51,6 +51,16 @@ impl Desk {
     }
 }
 
+impl Desk {
+    /// Asks for an input before the execution begins; nothing where there is nobody to ask.
+    pub(crate) fn input(&mut self, input: &Input) -> Option<serde_json::Value> {
+        match self {
+            Self::Terminal(terminal) => terminal.input(input),
+            Self::Scripted(_) => None,
+        }
+    }
+}
+
 /// Reads answers and holds them against the runbook, so that a misspelt step is found before anything begins.
 pub(crate) fn read_answers(
     bytes: &[u8],
@@ -58,7 +68,12 @@ pub(crate) fn read_answers(
     shown: &str,
     runbook: &Runbook,
 ) -> Result<Answers, CliError> {
-    let wrong = |why: String| CliError::new(Exit::Usage, format!("`{shown}` is not an answers file: {why}"));
+    let wrong = |why: String| {
+        CliError::new(
+            Exit::Usage,
+            format!("`{shown}` is not an answers file: {why}"),
+        )
+    };
     let text = std::str::from_utf8(bytes).map_err(|_| wrong("not UTF-8".into()))?;
     let answers = Answers::parse(text, folder).map_err(|why| wrong(why.to_string()))?;
     if let Some(id) = answers.steps().find(|id| runbook.step(id).is_none()) {
@@ -114,12 +129,17 @@ pub(crate) fn by_hand(
     let mut by_hand = BTreeMap::new();
     for step in &runbook.steps {
         let missing = match &step.action {
-            Action::Command(_) if programs == Programs::NotRun => Some("programs are not run in a drill".to_owned()),
+            Action::Command(_) if programs == Programs::NotRun => {
+                Some("programs are not run in a drill".to_owned())
+            }
             Action::Command(command) if find_tool(&command.program, Some(folder)).is_none() => {
                 Some(format!("the program `{}` is not here", command.program))
             }
             Action::Request(request) if !endpoints.contains_key(&request.endpoint) => {
-                Some(format!("endpoint `{}` has no address; a profile gives it one", request.endpoint))
+                Some(format!(
+                    "endpoint `{}` has no address; a profile gives it one",
+                    request.endpoint
+                ))
             }
             _ => None,
         };
@@ -141,10 +161,16 @@ pub(crate) enum Programs {
 pub(crate) fn redactor(secrets: &[Secret]) -> Result<Redactor, CliError> {
     let mut found = Vec::new();
     for secret in secrets {
-        let value = std::env::var(&secret.variable).ok().filter(|value| !value.is_empty());
+        let value = std::env::var(&secret.variable)
+            .ok()
+            .filter(|value| !value.is_empty());
         let value = value.ok_or_else(|| {
-            let message = format!("secrets-ready: `{}` is not set; it is needed: {}", secret.variable, secret.purpose);
-            CliError::new(Exit::PreflightBlocks, message).hint("set it in the environment; its value is never recorded")
+            let message = format!(
+                "secrets-ready: `{}` is not set; it is needed: {}",
+                secret.variable, secret.purpose
+            );
+            CliError::new(Exit::PreflightBlocks, message)
+                .hint("set it in the environment; its value is never recorded")
         })?;
         found.push((secret.variable.clone(), value));
     }
@@ -153,7 +179,10 @@ pub(crate) fn redactor(secrets: &[Secret]) -> Result<Redactor, CliError> {
         None => Ok(redactor),
         Some(refused) => Err(CliError::new(
             Exit::PreflightBlocks,
-            format!("secrets-ready: the value of `{}` cannot be masked: {}", refused.name, refused.why),
+            format!(
+                "secrets-ready: the value of `{}` cannot be masked: {}",
+                refused.name, refused.why
+            ),
         )),
     }
 }
@@ -176,9 +205,20 @@ impl Bench {
 }
 
 /// Steps through until it ends or rests; `first` is recorded before anything else.
-pub(crate) async fn step_through(here: &mut Here, bench: Bench, first: Vec<Event>) -> Result<Exit, CliError> {
+pub(crate) async fn step_through(
+    here: &mut Here,
+    bench: Bench,
+    first: Vec<Event>,
+) -> Result<Exit, CliError> {
     let id = bench.state.opened.id;
-    let Bench { plan, state, journal, redactor, hands, desk } = bench;
+    let Bench {
+        plan,
+        state,
+        journal,
+        redactor,
+        hands,
+        desk,
+    } = bench;
     let mut engine = Engine::new(plan, state, journal, redactor, desk, hands);
     let rest = async {
         for event in first {
@@ -188,16 +228,23 @@ pub(crate) async fn step_through(here: &mut Here, bench: Bench, first: Vec<Event
     };
     let rest = match rest.await {
         Ok(rest) => rest,
-        Err(error) => return Err(broken(error).hint(format!("`runbook resume {id}` goes on from there"))),
+        Err(error) => {
+            return Err(broken(error).hint(format!("`runbook resume {id}` goes on from there")));
+        }
     };
     Ok(match rest {
         Rest::Ended => ended(&engine.state().standing),
         Rest::Paused => {
-            here.out.talk(format_args!("Go on with `runbook resume {id}`. The freeze stays."));
+            here.out.talk(format_args!(
+                "Go on with `runbook resume {id}`. The freeze stays."
+            ));
             Exit::Interrupted
         }
         Rest::NeedsPerson { question, needs } => {
-            here.out.talk(format_args!("error: {}", crate::report::text::harmless(&needs)));
+            here.out.talk(format_args!(
+                "error: {}",
+                crate::report::text::harmless(&needs)
+            ));
             here.out.talk(format_args!("hint: go on with `runbook resume {id}` in a terminal, or with `--answers FILE`; the freeze stays"));
             needs_person(engine.plan(), &question)
         }
@@ -219,7 +266,9 @@ fn broken(error: EngineError) -> CliError {
     };
     let shown = CliError::from_error(exit, &error);
     match error {
-        EngineError::Journal(_) => shown.hint("what was recorded is safe; if the disk is full, make room first"),
+        EngineError::Journal(_) => {
+            shown.hint("what was recorded is safe; if the disk is full, make room first")
+        }
         EngineError::Contradiction(_) | EngineError::Secret => shown,
     }
 }
@@ -239,7 +288,9 @@ fn needs_person(plan: &Plan, question: &Question) -> Exit {
         Failure::Violated { .. } => Exit::GuardRefuses,
         Failure::Refused { grounds } => grounds.first().map_or(Exit::PersonNeeded, refused),
         Failure::Attempt { .. } if takes_freeze(plan, &question.step) => Exit::Frozen,
-        Failure::Attempt { .. } | Failure::Judged { .. } | Failure::Rejected { .. } => Exit::PersonNeeded,
+        Failure::Attempt { .. } | Failure::Judged { .. } | Failure::Rejected { .. } => {
+            Exit::PersonNeeded
+        }
     }
 }
 
@@ -254,7 +305,8 @@ fn refused(ground: &Ground) -> Exit {
 }
 
 fn takes_freeze(plan: &Plan, step: &Slug) -> bool {
-    plan.step(step).is_some_and(|s| s.action == Action::History(HistoryCall::TakeFreeze))
+    plan.step(step)
+        .is_some_and(|s| s.action == Action::History(HistoryCall::TakeFreeze))
 }
 
 /// Where programs of a runbook run: the directory that the tool was started in.

@@ -19,7 +19,7 @@ use crate::execution::state::State;
 use crate::ids::{Field, Slug};
 use crate::report;
 use crate::report::text::{BAD, FAINT, styled};
-use crate::runbook::model::{FactSpec, Step};
+use crate::runbook::model::{FactSpec, Input, Step};
 
 use super::narrator::Narrator;
 
@@ -45,7 +45,41 @@ impl Terminal {
     /// # Errors
     /// Where the terminal cannot be used.
     pub(crate) fn new() -> Result<Self, ReadlineError> {
-        Ok(Self { editor: DefaultEditor::new()?, narrator: Narrator::default(), typed: Default::default() })
+        Ok(Self {
+            editor: DefaultEditor::new()?,
+            narrator: Narrator::default(),
+            typed: Default::default(),
+        })
+    }
+
+    /// Asks for an input; nothing where the person leaves.
+    pub(crate) fn input(&mut self, input: &Input) -> Option<Json> {
+        let words = input.prompt.clone().unwrap_or_else(|| input.id.to_string());
+        let wanted = if input.one_of.is_empty() {
+            input.kind.wanted()
+        } else {
+            input.one_of.join(" | ")
+        };
+        loop {
+            let line = self
+                .line(&format!(
+                    "{words} {}",
+                    styled(FAINT, &format!("[{wanted}]"))
+                ))
+                .ok()?;
+            match input.kind.read(&line) {
+                Ok(value)
+                    if input.one_of.is_empty() || input.one_of.iter().any(|one| value == **one) =>
+                {
+                    return Some(value);
+                }
+                Ok(_) => self.narrator.say(&format!(
+                    "  `{line}` is not one of {}.",
+                    input.one_of.join(", ")
+                )),
+                Err(why) => self.narrator.say(&format!("  `{line}` {why}.")),
+            }
+        }
     }
 
     /// Asks until there is text, or the person leaves.
@@ -56,16 +90,25 @@ impl Terminal {
                 Ok(line) => {
                     interrupted = false;
                     let line = line.trim().to_owned();
-                    match line.split_once(char::is_whitespace).map_or((line.as_str(), ""), |(a, b)| (a, b.trim())) {
+                    match line
+                        .split_once(char::is_whitespace)
+                        .map_or((line.as_str(), ""), |(a, b)| (a, b.trim()))
+                    {
                         ("", _) => {}
                         ("?" | ":help" | ":h", _) => self.help(),
-                        (":note", "") => self.narrator.say("  Write the remark after it: `:note TEXT`"),
+                        (":note", "") => self
+                            .narrator
+                            .say("  Write the remark after it: `:note TEXT`"),
                         (":note", text) => return Err(Left::Reply(Reply::Note(text.to_owned()))),
-                        (":pause" | ":quit" | ":q", _) => return Err(pause("the operator paused it")),
+                        (":pause" | ":quit" | ":q", _) => {
+                            return Err(pause("the operator paused it"));
+                        }
                         (":abort", reason) => return self.abort(reason),
                         (":why", _) => return Err(Left::Reply(Reply::Note(String::new()))),
                         (word, _) if word.starts_with(':') => {
-                            self.narrator.say(&format!("  There is no `{word}`; `:help` lists what there is."));
+                            self.narrator.say(&format!(
+                                "  There is no `{word}`; `:help` lists what there is."
+                            ));
                         }
                         _ => return Ok(line),
                     }
@@ -104,22 +147,30 @@ impl Terminal {
                 Draft::Confirm(self.line(&format!("Type `{expected}` to go on"))?)
             }
             Asked::Approve { by, .. } => self.approve(by.as_str())?,
-            Asked::Acknowledge { .. } => {
-                Draft::Acknowledge { reason: self.line("Why is this acceptable (or `:abort`)?")? }
-            }
+            Asked::Acknowledge { .. } => Draft::Acknowledge {
+                reason: self.line("Why is this acceptable (or `:abort`)?")?,
+            },
             Asked::Failed { ways, .. } => return self.failed(plan, question, ways),
             Asked::InDoubt { .. } => return self.in_doubt(plan, question),
         };
-        Ok(Reply::Answer { draft, given: Vec::new() })
+        Ok(Reply::Answer {
+            draft,
+            given: Vec::new(),
+        })
     }
 
     fn choose(&mut self, offered: &[Slug]) -> Typed<Draft> {
         let option = loop {
             let line = self.line("Number or name")?;
-            let numbered = line.parse::<usize>().ok().and_then(|n| offered.get(n.checked_sub(1)?));
+            let numbered = line
+                .parse::<usize>()
+                .ok()
+                .and_then(|n| offered.get(n.checked_sub(1)?));
             match numbered.or_else(|| offered.iter().find(|o| o.as_str() == line)) {
                 Some(option) => break option.clone(),
-                None => self.narrator.say(&format!("  `{line}` cannot be chosen here.")),
+                None => self
+                    .narrator
+                    .say(&format!("  `{line}` cannot be chosen here.")),
             }
         };
         let reason = self.line(&format!("Why {option}?"))?;
@@ -128,7 +179,9 @@ impl Terminal {
 
     fn approve(&mut self, by: &str) -> Typed<Draft> {
         loop {
-            let line = self.line(&format!("{by} types the own name to approve, or `reject REASON`"))?;
+            let line = self.line(&format!(
+                "{by} types the own name to approve, or `reject REASON`"
+            ))?;
             if let Some(reason) = line.strip_prefix("reject") {
                 let reason = match reason.trim() {
                     "" => self.line("Why is it rejected?")?,
@@ -155,12 +208,20 @@ impl Terminal {
         loop {
             let line = self.line("What now?")?;
             let key = line.chars().next().unwrap_or(' ');
-            let way = ways.iter().find(|w| report::question::way(w).0 == key && line.len() == 1);
+            let way = ways
+                .iter()
+                .find(|w| report::question::way(w).0 == key && line.len() == 1);
             let draft = match (way, line.as_str()) {
-                (Some(Way::Retry), _) => Draft::Retry { reason: self.line("What makes another try worth it?")? },
+                (Some(Way::Retry), _) => Draft::Retry {
+                    reason: self.line("What makes another try worth it?")?,
+                },
                 (Some(Way::LookAgain), _) => Draft::LookAgain,
-                (Some(Way::Skip), _) => Draft::Skip { reason: self.line("Why is it left out?")? },
-                (Some(Way::BackTo(_)), _) => Draft::BackTo { reason: self.line("Why go back?")? },
+                (Some(Way::Skip), _) => Draft::Skip {
+                    reason: self.line("Why is it left out?")?,
+                },
+                (Some(Way::BackTo(_)), _) => Draft::BackTo {
+                    reason: self.line("Why go back?")?,
+                },
                 (Some(Way::DoneByHand), _) => return self.done_by_hand(plan, question),
                 (None, "p") => return Err(pause("the operator paused it")),
                 (None, "a") => return self.abort(""),
@@ -169,34 +230,56 @@ impl Terminal {
                     continue;
                 }
             };
-            return Ok(Reply::Answer { draft, given: Vec::new() });
+            return Ok(Reply::Answer {
+                draft,
+                given: Vec::new(),
+            });
         }
     }
 
     fn in_doubt(&mut self, plan: &Plan, question: &Question) -> Typed<Reply> {
         loop {
-            match self.line("Did it take effect? `yes`, `no`, or `:pause`")?.as_str() {
+            match self
+                .line("Did it take effect? `yes`, `no`, or `:pause`")?
+                .as_str()
+            {
                 "yes" => return self.done_by_hand(plan, question),
                 "no" => {
                     let reason = self.line("How is that known?")?;
-                    return Ok(Reply::Answer { draft: Draft::NotDone { reason }, given: Vec::new() });
+                    return Ok(Reply::Answer {
+                        draft: Draft::NotDone { reason },
+                        given: Vec::new(),
+                    });
                 }
-                other => self.narrator.say(&format!("  `{other}` is neither; write `yes` or `no` in full.")),
+                other => self.narrator.say(&format!(
+                    "  `{other}` is neither; write `yes` or `no` in full."
+                )),
             }
         }
     }
 
     fn done_by_hand(&mut self, plan: &Plan, question: &Question) -> Typed<Reply> {
-        let Some(step) = plan.step(&question.step) else { return Err(pause("the step is gone")) };
-        let facts: Vec<&FactSpec> = step.facts.iter().filter(|f| f.from.is_none() || step.is_automated()).collect();
+        let Some(step) = plan.step(&question.step) else {
+            return Err(pause("the step is gone"));
+        };
+        let facts: Vec<&FactSpec> = step
+            .facts
+            .iter()
+            .filter(|f| f.from.is_none() || step.is_automated())
+            .collect();
         let (found, given) = self.found(step, &facts)?;
         let reason = self.line("How was it done, and how is that known?")?;
         self.typed = Default::default();
-        Ok(Reply::Answer { draft: Draft::DoneByHand { found, reason }, given })
+        Ok(Reply::Answer {
+            draft: Draft::DoneByHand { found, reason },
+            given,
+        })
     }
 
     fn by_hand(&mut self, plan: &Plan, question: &Question, work_of: &Slug) -> Typed<Reply> {
-        let Some(step) = plan.step(work_of) else { return Err(pause("the step is gone")) };
+        let Some(step) = plan.step(work_of) else {
+            return Err(pause("the step is gone"));
+        };
         let facts: Vec<&FactSpec> = step.facts.iter().filter(|f| f.from.is_none()).collect();
         if facts.is_empty() && step.evidence.is_empty() {
             loop {
@@ -209,10 +292,17 @@ impl Terminal {
         let _ = question;
         let (found, given) = self.found(step, &facts)?;
         self.typed = Default::default();
-        Ok(Reply::Answer { draft: Draft::Facts(found), given })
+        Ok(Reply::Answer {
+            draft: Draft::Facts(found),
+            given,
+        })
     }
 
-    fn found(&mut self, step: &Step, facts: &[&FactSpec]) -> Typed<(DraftFound, Vec<(Field, Given)>)> {
+    fn found(
+        &mut self,
+        step: &Step,
+        facts: &[&FactSpec],
+    ) -> Typed<(DraftFound, Vec<(Field, Given)>)> {
         if self.typed.0.as_ref() != Some(&step.id) {
             self.typed = (Some(step.id.clone()), BTreeMap::new(), BTreeMap::new());
         }
@@ -223,7 +313,10 @@ impl Terminal {
                     Ok(value) if is_listed(spec, &value) => {
                         self.typed.1.insert(spec.id.clone(), value);
                     }
-                    Ok(_) => self.narrator.say(&format!("  `{line}` is not one of {}.", spec.one_of.join(", "))),
+                    Ok(_) => self.narrator.say(&format!(
+                        "  `{line}` is not one of {}.",
+                        spec.one_of.join(", ")
+                    )),
                     Err(why) => self.narrator.say(&format!("  `{line}` {why}.")),
                 }
             }
@@ -239,7 +332,13 @@ impl Terminal {
             }
         }
         let facts = self.typed.1.clone();
-        Ok((DraftFound { facts, evidence: Vec::new() }, self.typed.2.clone().into_iter().collect()))
+        Ok((
+            DraftFound {
+                facts,
+                evidence: Vec::new(),
+            },
+            self.typed.2.clone().into_iter().collect(),
+        ))
     }
 }
 
@@ -267,7 +366,8 @@ impl Console for Terminal {
                 // `:why` comes as an empty remark: the question is put again, with all that stands around it.
                 Err(Left::Reply(Reply::Note(text))) if text.is_empty() => {
                     if let Some((number, step)) = plan.position(state) {
-                        self.narrator.say(&report::step::head(plan, state, number, step));
+                        self.narrator
+                            .say(&report::step::head(plan, state, number, step));
                     }
                 }
                 Ok(reply) | Err(Left::Reply(reply)) => return reply,
@@ -277,21 +377,37 @@ impl Console for Terminal {
 
     fn not_accepted(&mut self, why: &str) {
         self.typed = Default::default();
-        self.narrator.say(&format!("  {} {}", styled(BAD, "not accepted:"), report::text::harmless(why)));
+        self.narrator.say(&format!(
+            "  {} {}",
+            styled(BAD, "not accepted:"),
+            report::text::harmless(why)
+        ));
     }
 }
 
 fn pause(reason: &str) -> Left {
-    Left::Reply(Reply::Pause { reason: reason.into() })
+    Left::Reply(Reply::Pause {
+        reason: reason.into(),
+    })
 }
 
 fn fact_prompt(spec: &FactSpec) -> String {
     let words = spec.prompt.clone().unwrap_or_else(|| spec.id.to_string());
-    let unit = spec.unit.as_ref().map_or(String::new(), |unit| format!(", {unit}"));
-    let wanted = if spec.one_of.is_empty() { spec.kind.wanted() } else { spec.one_of.join(" | ") };
+    let unit = spec
+        .unit
+        .as_ref()
+        .map_or(String::new(), |unit| format!(", {unit}"));
+    let wanted = if spec.one_of.is_empty() {
+        spec.kind.wanted()
+    } else {
+        spec.one_of.join(" | ")
+    };
     format!("{words} {}", styled(FAINT, &format!("[{wanted}{unit}]")))
 }
 
 fn is_listed(spec: &FactSpec, value: &Json) -> bool {
-    spec.one_of.is_empty() || value.as_str().is_some_and(|v| spec.one_of.iter().any(|one| one == v))
+    spec.one_of.is_empty()
+        || value
+            .as_str()
+            .is_some_and(|v| spec.one_of.iter().any(|one| one == v))
 }
