@@ -6,7 +6,7 @@
 
 pub mod command;
 pub mod live;
-//pub mod request;
+pub mod request;
 pub mod stop;
 
 mod intake;

@@ -340,7 +340,10 @@ async fn a_run_that_is_given_up_kills_the_group() {
     let begun = Instant::now();
     let rest = std::io::read_to_string(reader).expect("the end of the pipe");
     assert_eq!(rest, "");
-    assert!(begun.elapsed() < Duration::from_secs(15), "it slept to its end");
+    assert!(
+        begun.elapsed() < Duration::from_secs(15),
+        "it slept to its end"
+    );
 }
 
 #[test]
