@@ -19,25 +19,25 @@ fn in_pieces(redactor: &Redactor, pieces: &[&[u8]]) -> Vec<u8> {
 
 /// The promise, slow and obvious: mark every byte of every occurrence, then write one mark for each joined stretch.
 fn oracle(values: &[String], text: &[u8]) -> Vec<u8> {
-    let mut found: Vec<(usize, usize, usize)> = Vec::new();
+    let mut found: Vec<(usize, usize, bool, usize)> = Vec::new();
     for (owner, value) in values.iter().enumerate() {
         for spelling in spellings::of(value) {
             for start in 0..text.len() {
                 let rest = &text[start..];
                 let whole = rest.starts_with(&spelling);
-                let cut = rest.len() >= TELLING && spelling.starts_with(rest);
+                let cut = !whole && rest.len() >= TELLING && spelling.starts_with(rest);
                 if whole || cut {
-                    found.push((start, start + rest.len().min(spelling.len()), owner));
+                    found.push((start, start + rest.len().min(spelling.len()), cut, owner));
                 }
             }
         }
     }
-    // First start first; of those the longest; of those the value that was registered first.
-    found.sort_by_key(|&(start, end, owner)| (start, usize::MAX - end, owner));
+    // First start first; of those the longest; of those a whole one; of those the value that was registered first.
+    found.sort_by_key(|&(start, end, cut, owner)| (start, usize::MAX - end, cut, owner));
     let mut out = Vec::new();
     let mut at = 0;
     let mut next = 0;
-    while let Some(&(start, mut end, owner)) = found.get(next) {
+    while let Some(&(start, mut end, _, owner)) = found.get(next) {
         while let Some(more) = found.get(next).filter(|more| more.0 < end) {
             end = end.max(more.1);
             next += 1;
