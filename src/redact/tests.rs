@@ -56,15 +56,21 @@ proptest! {
     #[test]
     fn any_cut_gives_what_the_oracle_gives(
         values in prop::collection::vec("[ab]{6,9}|[abc]{6,12}", 1..4),
-        parts in prop::collection::vec((0..3_usize, 0..24_usize, "[abc \n]{0,5}", 0..14_usize), 0..8),
+        parts in prop::collection::vec((0..3_usize, 0..24_usize, "[abc \n]{0,5}", 0..14_usize, 0..4_usize), 0..8),
         cuts in prop::collection::vec(0..200_usize, 0..12),
     ) {
         let mut text = Vec::new();
-        for (value, spelling, noise, take) in parts {
+        for (value, spelling, noise, take, shared) in parts {
             let all: Vec<Vec<u8>> = spellings::of(&values[value % values.len()]).into_iter().collect();
             let spelling = &all[spelling % all.len()];
-            text.extend_from_slice(noise.as_bytes());
-            text.extend_from_slice(&spelling[..spelling.len().min(take + 3)]);
+            let piece = &spelling[..spelling.len().min(take + 3)];
+            // Either noise before it, or as many bytes in common with what is there as fit.
+            let fits = |len: &usize| text.ends_with(&piece[..*len]);
+            let common = (1..=shared.min(piece.len())).rev().find(fits).unwrap_or(0);
+            if common == 0 {
+                text.extend_from_slice(noise.as_bytes());
+            }
+            text.extend_from_slice(&piece[common..]);
         }
         let refs: Vec<&str> = values.iter().map(String::as_str).collect();
         let redactor = redactor(&refs);
@@ -102,6 +108,10 @@ fn overlapping_secrets_are_masked_as_one() {
     let redactor = redactor(&["abcd--", "--efgh"]);
     assert_eq!(redactor.text("1 abcd--efgh 2"), "1 [REDACTED:s0] 2");
     assert_eq!(redactor.text("abcd----efgh"), "[REDACTED:s0][REDACTED:s1]");
+    let one_byte = self::redactor(&["abcdex", "xfghij"]);
+    assert_eq!(one_byte.text("abcdexfghij"), "[REDACTED:s0]");
+    let cut: [&[u8]; 2] = [b"abcdex", b"fghij"];
+    assert_eq!(in_pieces(&one_byte, &cut), b"[REDACTED:s0]");
     assert_eq!(
         in_pieces(&redactor, &[b"abcd--e", b"fg", b"h"]),
         b"[REDACTED:s0]"
