@@ -107,7 +107,8 @@ struct Rules {
     holds: HashMap<StateID, Hold>,
 }
 
-/// The longest end of the input that is the start, and not the whole, of a pattern.
+/// The longest end of the input that is the start, and not the whole, of a pattern; of several, of the value that was
+/// registered first.
 #[derive(Clone, Copy)]
 struct Hold {
     len: usize,
@@ -341,7 +342,8 @@ impl Rules {
             for (len, &byte) in (1..pattern.len()).zip(pattern) {
                 state = self.automaton.next_state(Anchored::No, state, byte);
                 let owner = *owner;
-                holds.entry(state).or_insert(Hold { len, owner });
+                let hold: &mut Hold = holds.entry(state).or_insert(Hold { len, owner });
+                hold.owner = hold.owner.min(owner);
             }
         }
         // A state that stands for a whole pattern and starts no longer one: its own longest proper end decides.
