@@ -52,9 +52,8 @@ impl World {
         ];
         let database = self.read(Axis::Database, self.database_blockers(artifact));
 
-        let artifact_fits = sides
-            .iter()
-            .fold(Some(true), |all, (fits, _)| both(all, *fits));
+        let [had, configured, bound] = sides.each_ref().map(|(fits, _)| *fits);
+        let artifact_fits = both(both(had, configured), bound);
         let database_fits = database.0;
         let mut blockers: Vec<String> = Vec::new();
         if !self.in_progress().is_empty() {

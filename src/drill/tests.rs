@@ -470,6 +470,7 @@ fn a_disturbance_waits_for_its_requests_in_order() {
         (epoch(&mut world), epoch(&mut world)),
         (json!(43), json!(43))
     );
+    assert_eq!(effects(&world), [Effect::Took], "and once");
 }
 
 #[test]
