@@ -272,7 +272,7 @@ impl<'de> Deserialize<'de> for EvidenceText {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::execution::state::Failure;
+    use crate::execution::step::Failure;
 
     fn ask(step: &str, asked: Asked) -> Question {
         Question {

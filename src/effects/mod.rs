@@ -10,10 +10,7 @@ pub mod console;
 pub mod hands;
 pub mod live;
 pub mod request;
-<<<<<<< HEAD
 pub mod run_history;
-=======
->>>>>>> effects
 pub mod stop;
 pub mod system;
 

@@ -136,16 +136,10 @@ pub async fn send(
         status: None,
         headers: BTreeMap::new(),
     };
-<<<<<<< HEAD
-    let prepared = match stop.asked() {
-        true => Err("it was stopped before it was sent".to_owned()),
-        false => prepare(client, spec),
-=======
     let prepared = if stop.asked() {
         Err("it was stopped before it was sent".to_owned())
     } else {
         prepare(client, spec)
->>>>>>> effects
     };
     let ended = match prepared {
         Err(why) => Some(Ended::NotSent(redactor.text(&why))),
@@ -291,22 +285,12 @@ impl Client {
             Ok(address) => address.is_loopback(),
             Err(_) => host == "localhost" || host.ends_with(".localhost"),
         };
-<<<<<<< HEAD
-        let client = match loopback {
-            true => self
-                .loopback
-                .get_or_init(|| build(reqwest::Client::builder().no_proxy())),
-            false => self
-                .outside
-                .get_or_init(|| build(reqwest::Client::builder())),
-=======
         let client = if loopback {
             self.loopback
                 .get_or_init(|| build(reqwest::Client::builder().no_proxy()))
         } else {
             self.outside
                 .get_or_init(|| build(reqwest::Client::builder()))
->>>>>>> effects
         };
         client.as_ref().map_err(Clone::clone)
     }

@@ -14,4 +14,5 @@ pub mod plan;
 pub mod question;
 pub mod scope;
 pub mod state;
+pub mod step;
 pub mod work;

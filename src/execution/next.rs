@@ -15,7 +15,8 @@ use super::gate::{self, Demand};
 use super::plan::{Plan, distinct};
 use super::question::{Asked, Question, Way};
 use super::scope::scope;
-use super::state::{Doubt, Failure, Standing, State, StepState};
+use super::state::{Standing, State};
+use super::step::{Approval, Doubt, Failure, StepState};
 use super::work::{render, subject};
 
 /// What comes next.
@@ -179,7 +180,7 @@ impl<'a> Course<'a> {
         }
         let approve = self.step.approve.as_ref()?;
         let subject = subject(self.state, self.step, work);
-        let holds = |a: &super::state::Approval| a.subject == subject && a.expires_at > self.now;
+        let holds = |a: &Approval| a.subject == subject && a.expires_at > self.now;
         if self.at.approval.as_ref().is_some_and(holds) {
             return None;
         }

@@ -6,7 +6,8 @@ use crate::ids::Slug;
 use crate::runbook::model::{Action, Check, CheckSet, Effect, Guard, HistoryCall, Runbook, Step};
 
 use super::event::CheckSetName;
-use super::state::{State, StepState};
+use super::state::State;
+use super::step::StepState;
 
 /// A runbook as it is stepped through here.
 #[derive(Debug, Clone, PartialEq)]

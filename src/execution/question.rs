@@ -8,7 +8,7 @@ use crate::digest::Digest;
 use crate::ids::{Field, Principal, Slug};
 
 use super::event::{CheckResult, Evidence, Work};
-use super::state::{Doubt, Failure};
+use super::step::{Doubt, Failure};
 
 /// Something that only a person can answer. It always concerns the step that is under way.
 #[derive(Debug, Clone, PartialEq)]

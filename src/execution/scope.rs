@@ -9,7 +9,8 @@ use crate::runbook::kind::Kind;
 
 use super::event::Origin;
 use super::plan::Plan;
-use super::state::{State, StepEnd};
+use super::state::State;
+use super::step::StepEnd;
 
 /// The scope at `now`. What is not known yet is not in it, so that an expression over it is unknown.
 #[must_use]

@@ -2,7 +2,7 @@
 
 use crate::execution::plan::Plan;
 use crate::execution::question::{Asked, Question, Way};
-use crate::execution::state::Failure;
+use crate::execution::step::Failure;
 use crate::runbook::model::{Action, Step};
 
 use super::event::{check, ground};

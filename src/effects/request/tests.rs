@@ -89,12 +89,8 @@ fn broken(ending: RequestEnding) -> String {
     }
 }
 
-<<<<<<< HEAD
-#[tokio::test]
-=======
 // The connection is closed by a task of its own, which must run while the test waits for the server.
 #[tokio::test(flavor = "multi_thread")]
->>>>>>> effects
 async fn a_request_is_what_was_asked_for_and_an_answer_what_was_said() {
     let body = r#"{"ready": false}"#;
     let (address, server) = answering(format!(
@@ -137,11 +133,7 @@ async fn a_request_is_what_was_asked_for_and_an_answer_what_was_said() {
     assert!(request.ends_with("\r\n\r\n{\"a\":1}"), "{request}");
 }
 
-<<<<<<< HEAD
-#[tokio::test]
-=======
 #[tokio::test(flavor = "multi_thread")]
->>>>>>> effects
 async fn a_redirect_is_not_followed() {
     let elsewhere = TcpListener::bind("127.0.0.1:0").expect("a port");
     elsewhere.set_nonblocking(true).expect("nonblocking");
@@ -162,11 +154,7 @@ async fn a_redirect_is_not_followed() {
     assert_eq!(nobody.kind(), std::io::ErrorKind::WouldBlock);
 }
 
-<<<<<<< HEAD
-#[tokio::test]
-=======
 #[tokio::test(flavor = "multi_thread")]
->>>>>>> effects
 async fn html_is_an_answer_without_a_value() {
     let (address, _server) = answering(whole("200 OK", "text/html", "<html>Sign in</html>"));
     match sent(&get(address)).await.ended {
@@ -193,11 +181,7 @@ fn flooding(head: &'static str, piece: Vec<u8>) -> (SocketAddr, JoinHandle<Strin
     })
 }
 
-<<<<<<< HEAD
-#[tokio::test]
-=======
 #[tokio::test(flavor = "multi_thread")]
->>>>>>> effects
 async fn a_flood_is_read_to_the_limit_and_no_further() {
     let chunk = [&b"10000\r\n"[..], &[b'x'; 0x10000], b"\r\n"].concat();
     for (address, server) in [
@@ -228,11 +212,7 @@ async fn a_flood_is_read_to_the_limit_and_no_further() {
     }
 }
 
-<<<<<<< HEAD
-#[tokio::test]
-=======
 #[tokio::test(flavor = "multi_thread")]
->>>>>>> effects
 async fn a_body_as_long_as_the_limit_is_whole() {
     let (address, _server) = answering(whole("200 OK", "application/json", "[1]"));
     let mut spec = get(address);
@@ -250,11 +230,7 @@ async fn a_body_as_long_as_the_limit_is_whole() {
     );
 }
 
-<<<<<<< HEAD
-#[tokio::test]
-=======
 #[tokio::test(flavor = "multi_thread")]
->>>>>>> effects
 async fn an_answer_that_is_cut_is_broken_wherever_it_is_cut() {
     let answer = whole("200 OK", "application/json", r#"{"a": 1}"#);
     for end in 0..answer.len() {
@@ -272,32 +248,20 @@ async fn an_answer_that_is_cut_is_broken_wherever_it_is_cut() {
     }
 }
 
-<<<<<<< HEAD
-#[tokio::test]
-=======
 #[tokio::test(flavor = "multi_thread")]
->>>>>>> effects
 async fn an_answer_that_ends_in_the_middle_of_a_chunk_is_broken() {
     let chunked = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n";
     let (address, _server) = answering(chunked);
     broken(sent(&get(address)).await);
 }
 
-<<<<<<< HEAD
-#[tokio::test]
-=======
 #[tokio::test(flavor = "multi_thread")]
->>>>>>> effects
 async fn nonsense_instead_of_http_is_broken_and_not_unsent() {
     let (address, _server) = answering("SSH-2.0-OpenSSH_9.2\r\n");
     broken(sent(&get(address)).await);
 }
 
-<<<<<<< HEAD
-#[tokio::test]
-=======
 #[tokio::test(flavor = "multi_thread")]
->>>>>>> effects
 async fn silence_times_out_before_the_status_and_within_the_body() {
     for (said, status) in [
         ("", None),
@@ -315,11 +279,7 @@ async fn silence_times_out_before_the_status_and_within_the_body() {
     }
 }
 
-<<<<<<< HEAD
-#[tokio::test]
-=======
 #[tokio::test(flavor = "multi_thread")]
->>>>>>> effects
 async fn a_stop_before_is_not_sent_and_a_stop_after_is_in_doubt() {
     let (stopper, stopped) = stop();
     let (address, server) = serve(move |stream| {
@@ -347,11 +307,7 @@ async fn a_stop_before_is_not_sent_and_a_stop_after_is_in_doubt() {
     assert!(listener.accept().is_err());
 }
 
-<<<<<<< HEAD
-#[tokio::test]
-=======
 #[tokio::test(flavor = "multi_thread")]
->>>>>>> effects
 async fn what_never_left_is_known_not_to_have_been_sent() {
     let closed = {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
@@ -360,19 +316,11 @@ async fn what_never_left_is_known_not_to_have_been_sent() {
     let why = not_sent(sent(&get(closed)).await);
     assert!(why.contains("refused"), "{why}");
 
-<<<<<<< HEAD
-    // The name is reserved never to exist (RFC 6761).
-    let mut unknown = get("no-such-host.localhost");
-    unknown.url = "http://no-such-host.invalid/".to_owned();
-    unknown.timeout = LONG;
-    not_sent(send_without_proxy(&unknown).await);
-=======
     // A label of 64 characters is too long for a name (RFC 1035), so nobody is asked for it.
     let mut unknown = get(closed);
     let port = closed.port();
     unknown.url = format!("http://{}.localhost:{port}/", "x".repeat(64));
     not_sent(sent(&unknown).await);
->>>>>>> effects
 
     // A server that does not speak TLS; the request would only follow the handshake.
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
@@ -386,29 +334,12 @@ async fn what_never_left_is_known_not_to_have_been_sent() {
     });
     let mut tls = get(address);
     tls.url = format!("https://{address}/");
-<<<<<<< HEAD
-    not_sent(sent(&tls).await);
-    plain.join().expect("a handshake");
-}
-
-/// The machine that runs the tests may have a proxy that answers for every name.
-async fn send_without_proxy(spec: &RequestSpec) -> RequestEnding {
-    let client = Client::default();
-    let direct = build(reqwest::Client::builder().no_proxy());
-    client.outside.set(direct).expect("it was not used yet");
-    let (_nobody, stop) = stop();
-    send(&client, spec, &Redactor::default(), &mut Vec::new(), stop).await
-}
-
-#[tokio::test]
-=======
     let why = not_sent(sent(&tls).await);
     assert!(why.contains("corrupt message"), "{why}");
     plain.join().expect("a handshake");
 }
 
 #[tokio::test(flavor = "multi_thread")]
->>>>>>> effects
 async fn what_is_no_request_is_not_sent_and_its_secrets_not_told() {
     let bad = |change: fn(&mut RequestSpec)| {
         let mut spec = get("127.0.0.1:9");
@@ -442,11 +373,7 @@ async fn what_is_no_request_is_not_sent_and_its_secrets_not_told() {
     }
 }
 
-<<<<<<< HEAD
-#[tokio::test]
-=======
 #[tokio::test(flavor = "multi_thread")]
->>>>>>> effects
 async fn a_secret_in_an_answer_is_masked_everywhere() {
     let (redactor, _) = Redactor::new([("TOKEN", "hunter2-token")]);
     let body = r#"{"you": "hunter2-token", "hex": "68756e746572322d746f6b656e"}"#;
