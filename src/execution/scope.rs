@@ -7,7 +7,7 @@ use crate::expr::{Scope, Value};
 use crate::ids::Field;
 use crate::runbook::kind::Kind;
 
-use super::event::Origin;
+use super::event::{Chosen, Origin};
 use super::plan::Plan;
 use super::state::State;
 use super::step::StepEnd;
@@ -77,6 +77,7 @@ fn about(plan: &Plan, state: &State) -> serde_json::Value {
         .collect();
     json!({
         "id": state.opened.id,
+        "runbook": state.runbook.id,
         "operator": state.operator.name,
         "drill": state.opened.drill,
         "began": state.began,
@@ -85,7 +86,24 @@ fn about(plan: &Plan, state: &State) -> serde_json::Value {
         "skipped": skipped,
         "acknowledged": acknowledged,
         "missing": missing(plan, state),
+        "record": record(plan, state),
     })
+}
+
+/// The decisions so far, a line each, for the comment on the run: what, whose decision, why.
+fn record(plan: &Plan, state: &State) -> String {
+    let steps = plan.runbook().steps.iter();
+    let decided = steps.filter_map(|step| Some((step, state.decisions.get(&step.id)?)));
+    let lines = decided.map(|(step, chosen)| {
+        let Chosen {
+            option,
+            owner,
+            reason,
+            ..
+        } = chosen;
+        format!("{}: {option}, decided by {owner}: {reason}", step.title)
+    });
+    lines.collect::<Vec<_>>().join("\n")
 }
 
 /// The evidence that steps which are over were to leave and did not.
