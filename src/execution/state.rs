@@ -249,7 +249,7 @@ impl State {
             Event::AttemptFinished(finished) => self.finish(at, finished)?,
             Event::Answered { step, answer } => self.answer(at, step, answer)?,
             Event::NotApplicable { step, .. } => {
-                self.steps(step).ended = Some(StepEnd::NotApplicable)
+                self.steps(step).ended = Some(StepEnd::NotApplicable);
             }
             Event::Refused { step, grounds } => {
                 self.idle(step, event.name())?;
@@ -631,12 +631,12 @@ impl State {
         match verdict {
             StepVerdict::Passed => step.ended = Some(StepEnd::Done),
             StepVerdict::Failed { why } => {
-                step.failure = Some(Failure::Judged { why: why.clone() })
+                step.failure = Some(Failure::Judged { why: why.clone() });
             }
             StepVerdict::Violated { guards } => {
                 step.failure = Some(Failure::Violated {
                     guards: guards.clone(),
-                })
+                });
             }
             StepVerdict::TookEffect { .. } => {
                 step.doubt = None;

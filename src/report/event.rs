@@ -42,7 +42,7 @@ pub fn told(plan: &Plan, state: &State, event: &Event) -> Option<String> {
                 Holds::No => "not yet",
                 Holds::Unknown => "cannot tell",
             };
-            hanging(&format!("  {}: ", seen), 4, &one_line(observed))
+            hanging(&format!("  {seen}: "), 4, &one_line(observed))
         }
         Event::Aborted { reason } => aborted(state, reason),
         Event::Closed {
@@ -122,7 +122,7 @@ fn attempt_finished(finished: &AttemptFinished) -> String {
     }];
     match &finished.learned {
         Some(Learned::Frozen { scope, fence, .. }) => {
-            lines.push(format!("  frozen: {scope} (fence {fence})"))
+            lines.push(format!("  frozen: {scope} (fence {fence})"));
         }
         Some(Learned::Released) => lines.push("  released; the gate is clear of it".into()),
         Some(Learned::Run(_) | Learned::Commented(_) | Learned::Marked) | None => {}
