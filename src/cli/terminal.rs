@@ -329,7 +329,8 @@ impl Terminal {
                 let line = self.line(&format!("evidence {}: text, or `@FILE`", spec.id))?;
                 let given = match line.strip_prefix('@') {
                     Some(path) if !std::path::Path::new(path).is_file() => {
-                        self.narrator.say(&format!("  `{path}` is not a file that can be read."));
+                        self.narrator
+                            .say(&format!("  `{path}` is not a file that can be read."));
                         continue;
                     }
                     Some(path) => Given::File(path.into()),

@@ -10,8 +10,8 @@ use crate::execution::event::{Ending, HistoryWork, Learned};
 use crate::execution::found::CameBack;
 use crate::execution::gate::FreezeReading;
 use crate::history::model::{
-    CheckResult, Freeze, FreezeId, GateDecision, Holder, LogLine, Reason, Release, Run, RunState, Scope,
-    Trust, TrustMark,
+    CheckResult, Freeze, FreezeId, GateDecision, Holder, LogLine, Reason, Release, Run, RunState,
+    Scope, Trust, TrustMark,
 };
 use crate::history::{
     FreezeRef, History, HistoryError, LogQuery, Released, RunFilter, Take, Taken,
@@ -298,7 +298,9 @@ impl RunHistory {
         let before = before.lines;
         let around = around(&before, &after);
         let lines: Vec<_> = before.into_iter().chain(after).collect();
-        Ok(json!({"run": self.run, "summary": summary, "around": around, "lines": lines, "preflight": run.preflight}))
+        Ok(
+            json!({"run": self.run, "summary": summary, "around": around, "lines": lines, "preflight": run.preflight}),
+        )
     }
 }
 
@@ -306,7 +308,10 @@ impl RunHistory {
 fn around(before: &[LogLine], after: &[LogLine]) -> Vec<String> {
     let last = before.iter().rev().take(AROUND).rev();
     let text = |line: &LogLine| {
-        let stream = line.stream.as_ref().map_or(String::new(), |s| format!("{s}: "));
+        let stream = line
+            .stream
+            .as_ref()
+            .map_or(String::new(), |s| format!("{s}: "));
         format!("{} {stream}{}", line.at.time_of_day(), line.text)
     };
     last.chain(after.iter().take(AROUND)).map(text).collect()

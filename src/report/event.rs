@@ -171,8 +171,13 @@ fn fact(id: &str, json: &serde_json::Value) -> String {
     let whole = value(json, 400);
     match json.as_array() {
         Some(items) if whole.len() + id.len() > WIDTH - 7 => {
-            let shown = items.iter().take(LONGEST_LIST).map(|item| format!("      {}", value(item, WIDTH - 6)));
-            let mut lines: Vec<String> = std::iter::once(format!("    {id} =")).chain(shown).collect();
+            let shown = items
+                .iter()
+                .take(LONGEST_LIST)
+                .map(|item| format!("      {}", value(item, WIDTH - 6)));
+            let mut lines: Vec<String> = std::iter::once(format!("    {id} ="))
+                .chain(shown)
+                .collect();
             if items.len() > LONGEST_LIST {
                 lines.push(format!("      … {} more", items.len() - LONGEST_LIST));
             }

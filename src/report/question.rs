@@ -120,7 +120,9 @@ pub fn put(plan: &Plan, state: &State, question: &Question) -> String {
                 .step(&question.step)
                 .map(options_of)
                 .unwrap_or_default();
-            let mut lines = plan.step(&question.step).map_or(Vec::new(), |step| known(state, step));
+            let mut lines = plan
+                .step(&question.step)
+                .map_or(Vec::new(), |step| known(state, step));
             lines.push(format!("  Decision of {}:", styled(STRONG, owner.as_str())));
             for (id, title, choose_when) in options {
                 match offered.iter().position(|o| *o == id) {
@@ -182,26 +184,50 @@ pub fn put(plan: &Plan, state: &State, question: &Question) -> String {
 
 /// What is known of everything that the options depend on, so that nobody scrolls back to decide.
 fn known(state: &State, step: &Step) -> Vec<String> {
-    let Action::Choose(choose) = &step.action else { return Vec::new() };
-    let conditions = choose.options.iter().filter_map(|option| option.when.as_ref());
-    let paths: BTreeSet<&str> = conditions.flat_map(|when| when.references()).map(|r| r.path.as_str()).collect();
+    let Action::Choose(choose) = &step.action else {
+        return Vec::new();
+    };
+    let conditions = choose
+        .options
+        .iter()
+        .filter_map(|option| option.when.as_ref());
+    let paths: BTreeSet<&str> = conditions
+        .flat_map(|when| when.references())
+        .map(|r| r.path.as_str())
+        .collect();
     let known = paths.into_iter().filter_map(|path| {
         let (group, name) = path.split_once('.')?;
         match group {
             "facts" => {
                 let fact = state.facts.iter().find(|(id, _)| id.as_str() == name)?.1;
-                let origin = if fact.origin == Origin::Measured { "measured" } else { "attested" };
-                Some(format!("{name} = {} ({origin} {})", value(&fact.value, 60), fact.at.time_of_day()))
+                let origin = if fact.origin == Origin::Measured {
+                    "measured"
+                } else {
+                    "attested"
+                };
+                Some(format!(
+                    "{name} = {} ({origin} {})",
+                    value(&fact.value, 60),
+                    fact.at.time_of_day()
+                ))
             }
             "decisions" => {
-                let decided = state.decisions.iter().find(|(id, _)| id.in_expressions() == name)?.1;
+                let decided = state
+                    .decisions
+                    .iter()
+                    .find(|(id, _)| id.in_expressions() == name)?
+                    .1;
                 Some(format!("{name} = {}", decided.option))
             }
             _ => None,
         }
     });
     let known: Vec<String> = known.map(|line| wrapped(4, &line)).collect();
-    if known.is_empty() { known } else { [vec!["  Known:".to_owned()], known].concat() }
+    if known.is_empty() {
+        known
+    } else {
+        [vec!["  Known:".to_owned()], known].concat()
+    }
 }
 
 /// A way on, as a key and words.

@@ -145,9 +145,7 @@ impl Form {
             Action::History(HistoryCall::TakeFreeze) => Self::TakeFreeze,
             Action::History(HistoryCall::ReleaseFreeze) => Self::ReleaseFreeze,
             Action::History(
-                HistoryCall::PostComment(_)
-                | HistoryCall::MarkTrusted
-                | HistoryCall::MarkUntrusted,
+                HistoryCall::PostComment(_) | HistoryCall::MarkTrusted | HistoryCall::MarkUntrusted,
             ) => Self::Tell,
             Action::Checks(set) => Self::Checks(*set),
         }
