@@ -4,8 +4,10 @@ mod documents {
     mod accepted;
     mod format;
     mod hostile;
+    mod misfits;
     mod names;
     mod order;
+    mod profiles;
     mod scene;
     mod yaml;
 }

@@ -100,16 +100,28 @@ fn home() -> Result<PathBuf, CliError> {
     Ok(state.join("runbook"))
 }
 
+/// The name that the operating system has for the user of this process. `$USER` is not asked: anybody can set it.
 fn os_user() -> Principal {
-    let named = std::env::var("USER")
-        .ok()
-        .and_then(|name| name.parse().ok());
+    let uid = rustix::process::getuid().as_raw();
+    let named = in_passwd(uid).or_else(|| {
+        // Users that a directory service knows are not in the file.
+        let output = std::process::Command::new("id").arg("-un").output().ok()?;
+        String::from_utf8(output.stdout).ok()?.trim().parse().ok()
+    });
     named.unwrap_or_else(|| {
-        let uid = rustix::process::getuid().as_raw();
         format!("uid:{uid}")
             .parse()
             .expect("`uid:` and digits are a name")
     })
+}
+
+fn in_passwd(uid: u32) -> Option<Principal> {
+    let passwd = fs::read_to_string("/etc/passwd").ok()?;
+    let mut users = passwd
+        .lines()
+        .map(|line| line.split(':').collect::<Vec<_>>());
+    let user = users.find(|user| user.get(2).and_then(|id| id.parse().ok()) == Some(uid))?;
+    user.first()?.parse().ok()
 }
 
 fn host() -> String {

@@ -7,8 +7,10 @@ use crate::digest::Digest;
 use crate::effects::system::Endpoint;
 use crate::execution::event::{FileRef, RunbookRef};
 use crate::ids::Slug;
-use crate::runbook::diagnostic::{Paint, render};
-use crate::runbook::model::Runbook;
+use crate::journal::Journal;
+use crate::runbook::diagnostic::{Diagnostic, Paint, render};
+use crate::runbook::model::{Runbook, Source};
+use crate::runbook::profile::Profile;
 use crate::runbook::shipped::{self, RUNBOOKS};
 
 use super::error::{CliError, Exit};
@@ -124,12 +126,97 @@ fn unknown(named: &str) -> CliError {
 pub(crate) struct Applied {
     /// Addresses, with their tokens.
     pub(crate) endpoints: BTreeMap<Slug, Endpoint>,
-    /// How a journal names the profile.
-    pub(crate) file: Option<FileRef>,
+    /// The profile's own document; absent where there is none.
+    pub(crate) source: Option<Source>,
 }
 
-/// Applies the profile, where one is given.
-pub(crate) fn profile(path: Option<&Path>, _runbook: &mut Runbook) -> Result<Applied, CliError> {
-    let _ = path;
-    Ok(Applied::default())
+impl Applied {
+    /// How a journal names the profile.
+    pub(crate) fn reference(&self) -> Option<FileRef> {
+        let source = self.source.as_ref()?;
+        Some(FileRef {
+            path: kept_as(source),
+            sha256: Digest::of(&source.text),
+        })
+    }
+
+    /// The tokens, by the name of their endpoint: secrets like any other.
+    pub(crate) fn tokens(&self) -> impl Iterator<Item = (String, &str)> {
+        let tokens = self.endpoints.iter();
+        tokens.filter_map(|(name, at)| Some((format!("token of {name}"), at.token.as_deref()?)))
+    }
+}
+
+/// Where a profile is kept beside the journal; two profiles of one execution are two files.
+fn kept_as(source: &Source) -> String {
+    format!("runbook/profile-{}.yaml", Digest::of(&source.text).short())
+}
+
+/// Keeps the profile beside the journal.
+pub(crate) fn keep_profile(journal: &Journal, applied: &Applied) -> Result<(), CliError> {
+    if let Some(source) = &applied.source {
+        journal.keep(&kept_as(source), source.text.as_bytes())?;
+    }
+    Ok(())
+}
+
+/// Applies the profile, where one is given: the runbook's steps become those of one's own platform.
+pub(crate) fn apply_profile(
+    path: Option<&Path>,
+    runbook: &mut Runbook,
+) -> Result<Applied, CliError> {
+    match path {
+        Some(path) => apply_profile_text(&path.display().to_string(), &read(path)?, runbook),
+        None => Ok(Applied::default()),
+    }
+}
+
+/// Applies a profile of this text.
+pub(crate) fn apply_profile_text(
+    shown: &str,
+    text: &[u8],
+    runbook: &mut Runbook,
+) -> Result<Applied, CliError> {
+    let file = shown.rsplit('/').next().unwrap_or(shown);
+    let wrong = |mistakes: Vec<Diagnostic>| {
+        let message = format!(
+            "profile `{shown}` has {}",
+            crate::report::text::plural(mistakes.len(), "mistake")
+        );
+        CliError::new(Exit::Usage, message).with_text(render(&mistakes, shown, text, Paint::Styled))
+    };
+    let profile = Profile::parse(file, text).map_err(wrong)?;
+    *runbook = profile.apply(runbook).map_err(wrong)?;
+    let mut endpoints = BTreeMap::new();
+    for (name, at) in &profile.endpoints {
+        let token = at
+            .token
+            .as_ref()
+            .map(|variable| secret(name, variable))
+            .transpose()?;
+        endpoints.insert(
+            name.clone(),
+            Endpoint {
+                url: at.url.clone(),
+                token,
+            },
+        );
+    }
+    Ok(Applied {
+        endpoints,
+        source: Some(profile.source),
+    })
+}
+
+fn secret(endpoint: &Slug, variable: &str) -> Result<String, CliError> {
+    std::env::var(variable)
+        .ok()
+        .filter(|value| !value.is_empty())
+        .ok_or_else(|| {
+            let message = format!(
+                "secrets-ready: `{variable}` is not set; it is the token of endpoint `{endpoint}`"
+            );
+            CliError::new(Exit::PreflightBlocks, message)
+                .hint("set it in the environment; its value is never recorded")
+        })
 }

@@ -19,7 +19,7 @@ use crate::ids::{ExecutionId, Slug};
 use crate::journal::{Journal, Recovery, Store};
 
 use super::context::Here;
-use super::documents;
+use super::documents::{self, Applied};
 use super::error::{CliError, Exit};
 use super::executions::{Kept, drill_home};
 use super::scripted::Scripted;
@@ -59,7 +59,7 @@ pub(crate) async fn drill(here: &mut Here, args: &DrillArgs) -> Result<Exit, Cli
     let recording = scenario.recording_at(now);
     history.record(&recording).await?;
     let plane = plane(&scenario, &home)?;
-    let endpoints = endpoints(&plane)?;
+    let profile = only_endpoint(&plane)?;
     let found = documents::find_runbook(scenario.runbook().as_str())?;
     let folder = stepping::folder();
     let opened = Opened {
@@ -72,7 +72,12 @@ pub(crate) async fn drill(here: &mut Here, args: &DrillArgs) -> Result<Exit, Cli
         run_id: recording.run.id.clone(),
         target: recording.run.target(),
         inputs: super::start::defaults(&found.runbook, scenario.inputs()),
-        by_hand: stepping::by_hand(&found.runbook, &endpoints, &folder, Programs::NotRun),
+        by_hand: stepping::by_hand(
+            &found.runbook,
+            &profile.endpoints,
+            &folder,
+            Programs::NotRun,
+        ),
         drill: Some(scenario.id().to_string()),
     };
     let desk = desk(args, &scenario, &found.runbook, now)?;
@@ -88,7 +93,7 @@ pub(crate) async fn drill(here: &mut Here, args: &DrillArgs) -> Result<Exit, Cli
         &home,
         Ready {
             found,
-            endpoints,
+            profile,
             opened,
             history,
         },
@@ -167,17 +172,18 @@ fn plane(scenario: &Scenario, home: &Path) -> Result<ControlPlane, CliError> {
 }
 
 /// The simulated control plane is the only endpoint there is.
-fn endpoints(plane: &ControlPlane) -> Result<BTreeMap<Slug, Endpoint>, CliError> {
+fn only_endpoint(plane: &ControlPlane) -> Result<Applied, CliError> {
     let name: Slug = "platform"
         .parse()
         .map_err(|_| CliError::new(Exit::Bug, "`platform` is not a name"))?;
-    Ok(BTreeMap::from([(
-        name,
-        Endpoint {
-            url: plane.url(),
-            token: Some(plane.token().to_owned()),
-        },
-    )]))
+    let at = Endpoint {
+        url: plane.url(),
+        token: Some(plane.token().to_owned()),
+    };
+    Ok(Applied {
+        endpoints: BTreeMap::from([(name, at)]),
+        source: None,
+    })
 }
 
 /// Takes a drill up again, against what is left of its world.
@@ -192,10 +198,10 @@ pub(crate) async fn resume(
     let scenario = find(state.opened.drill.as_deref().unwrap_or_default())?;
     let (found, adopted) = current_text(&Store::open(&kept.home)?, &kept, &state, None)?;
     let plane = plane(&scenario, &kept.home)?;
-    let endpoints = endpoints(&plane)?;
+    let profile = only_endpoint(&plane)?;
     let by_hand = stepping::by_hand(
         &found.runbook,
-        &endpoints,
+        &profile.endpoints,
         &stepping::folder(),
         Programs::NotRun,
     );
@@ -209,7 +215,7 @@ pub(crate) async fn resume(
             found,
             adopted,
             by_hand,
-            endpoints,
+            profile,
             history,
             journal,
             state,

@@ -162,12 +162,12 @@ async fn read_all(
     scratch: &std::path::Path,
 ) -> Result<(), CliError> {
     let journal = Store::open(scratch)?.create(ready.opened.id)?;
-    let redactor = stepping::redactor(&plan.runbook().secrets)?;
+    let redactor = stepping::redactor(&plan.runbook().secrets, &ready.profile)?;
     let mut hands = hands(
         here,
         state,
         ready.history.clone(),
-        ready.endpoints.clone(),
+        ready.profile.endpoints.clone(),
         &redactor,
         stepping::folder(),
     );

@@ -20,7 +20,7 @@ use crate::journal::{Journal, Store};
 use crate::runbook::model::{Input, Runbook};
 
 use super::context::Here;
-use super::documents::{self, Found};
+use super::documents::{self, Applied, Found};
 use super::error::{CliError, Exit};
 use super::executions::{self, Kept};
 use super::stepping::{self, Bench, Desk, Programs, step_through};
@@ -70,7 +70,7 @@ pub(crate) struct ResumeArgs {
 /// A runbook made ready for a run: everything that can be refused before anything is recorded was not.
 pub(crate) struct Ready {
     pub(crate) found: Found,
-    pub(crate) endpoints: BTreeMap<Slug, Endpoint>,
+    pub(crate) profile: Applied,
     pub(crate) opened: Opened,
     pub(crate) history: History,
 }
@@ -94,7 +94,8 @@ pub(crate) async fn ready(
     mut found: Found,
     missing: impl FnMut(&Input) -> Option<Json>,
 ) -> Result<Ready, CliError> {
-    let profile = documents::profile(which.profile.as_deref(), &mut found.runbook)?;
+    let reference = found.reference();
+    let profile = documents::apply_profile(which.profile.as_deref(), &mut found.runbook)?;
     let run = history.run(&which.run_id).await?;
     let target = run.target();
     if let Some(wanted) = which
@@ -117,8 +118,8 @@ pub(crate) async fn ready(
         tool: tool(),
         host: here.host.clone(),
         operator: here.operator(),
-        runbook: found.reference(),
-        profile: profile.file,
+        runbook: reference,
+        profile: profile.reference(),
         run_id: run.id,
         target: which.target.clone().unwrap_or(target),
         inputs,
@@ -127,7 +128,7 @@ pub(crate) async fn ready(
     };
     Ok(Ready {
         found,
-        endpoints: profile.endpoints,
+        profile,
         opened,
         history,
     })
@@ -177,10 +178,11 @@ pub(crate) async fn begin(
     desk: Desk,
     folder: PathBuf,
 ) -> Result<Exit, CliError> {
-    let redactor = stepping::redactor(&ready.found.runbook.secrets)?;
+    let redactor = stepping::redactor(&ready.found.runbook.secrets, &ready.profile)?;
     let store = Store::open(home)?;
     let mut journal = store.create(ready.opened.id)?;
     keep_documents(&journal, &ready.found)?;
+    documents::keep_profile(&journal, &ready.profile)?;
     let opened = Event::Opened(Box::new(ready.opened.clone()));
     let entries = journal.append(&ready.opened.operator.name, &opened)?;
     let state = executions::fold(&entries)?;
@@ -189,7 +191,7 @@ pub(crate) async fn begin(
         here,
         &state,
         ready.history,
-        ready.endpoints,
+        ready.profile.endpoints,
         &redactor,
         folder,
     );
@@ -259,8 +261,26 @@ pub(crate) async fn resume(here: &mut Here, args: &ResumeArgs) -> Result<Exit, C
         )
         .await;
     }
-    let (mut found, adopted) = current_text(&store, &kept, &state, args.adopt.as_deref())?;
-    let profile = documents::profile(args.profile.as_deref(), &mut found.runbook)?;
+    let adopt = args
+        .adopt
+        .as_deref()
+        .map(str::trim)
+        .filter(|reason| !reason.is_empty());
+    let (mut found, mut adopted) = current_text(&store, &kept, &state, adopt)?;
+    let reference = found.reference();
+    let profile = current_profile(&store, &kept, &state, args.profile.as_deref(), &mut found)?;
+    if profile.reference() != state.profile {
+        let reason = adopt.ok_or_else(|| {
+            CliError::new(Exit::Failed, "the profile is not the one that the execution went on with so far")
+                .hint("leave `--profile` out to go on with that one, or adopt this one with `--adopt REASON`")
+        })?;
+        adopted = Some(Adopted {
+            runbook: reference,
+            profile: profile.reference(),
+            reason: reason.to_owned(),
+        });
+    }
+    documents::keep_profile(&journal, &profile)?;
     if adopted.is_some() {
         keep_documents(&journal, &found)?;
     }
@@ -274,7 +294,7 @@ pub(crate) async fn resume(here: &mut Here, args: &ResumeArgs) -> Result<Exit, C
             found,
             adopted,
             by_hand,
-            endpoints: profile.endpoints,
+            profile,
             history,
             journal,
             state,
@@ -290,7 +310,7 @@ pub(crate) struct Resuming {
     pub(crate) found: Found,
     pub(crate) adopted: Option<Adopted>,
     pub(crate) by_hand: BTreeMap<Slug, String>,
-    pub(crate) endpoints: BTreeMap<Slug, Endpoint>,
+    pub(crate) profile: Applied,
     pub(crate) history: History,
     pub(crate) journal: Journal,
     pub(crate) state: State,
@@ -303,7 +323,7 @@ pub(crate) async fn go_on(here: &mut Here, resuming: Resuming) -> Result<Exit, C
         found,
         adopted,
         by_hand,
-        endpoints,
+        profile,
         history,
         journal,
         state,
@@ -328,12 +348,12 @@ pub(crate) async fn go_on(here: &mut Here, resuming: Resuming) -> Result<Exit, C
         by_hand: by_hand.clone(),
         adopted,
     }));
-    let redactor = stepping::redactor(&found.runbook.secrets)?;
+    let redactor = stepping::redactor(&found.runbook.secrets, &profile)?;
     let hands = hands(
         here,
         &state,
         history,
-        endpoints,
+        profile.endpoints,
         &redactor,
         stepping::folder(),
     );
@@ -353,6 +373,24 @@ pub(crate) async fn go_on(here: &mut Here, resuming: Resuming) -> Result<Exit, C
     .await
 }
 
+/// The profile to go on with: the one that is given, else the one that was kept.
+fn current_profile(
+    store: &Store,
+    kept: &Kept,
+    state: &State,
+    given: Option<&std::path::Path>,
+    found: &mut Found,
+) -> Result<Applied, CliError> {
+    match (given, &state.profile) {
+        (Some(path), _) => documents::apply_profile(Some(path), &mut found.runbook),
+        (None, Some(file)) => {
+            let text = store.kept(kept.id, &file.path)?;
+            documents::apply_profile_text(&file.path, &text, &mut found.runbook)
+        }
+        (None, None) => Ok(Applied::default()),
+    }
+}
+
 /// The text to go on with: the one that was kept, unless it was edited since; then only with a reason.
 pub(crate) fn current_text(
     store: &Store,
@@ -363,11 +401,12 @@ pub(crate) fn current_text(
     let reference = &state.runbook;
     let now = documents::find_runbook(reference.path.as_deref().unwrap_or(reference.id.as_str()));
     let same = |found: &Found| found.runbook.digest() == reference.digest;
-    match (now, adopt.map(str::trim)) {
+    match (now, adopt) {
         (Ok(found), _) if same(&found) => Ok((found, None)),
-        (Ok(found), Some(reason)) if !reason.is_empty() => {
+        (Ok(found), Some(reason)) => {
             let adopted = Adopted {
                 runbook: found.reference(),
+                profile: state.profile.clone(),
                 reason: reason.to_owned(),
             };
             Ok((found, Some(adopted)))

@@ -21,6 +21,7 @@ use crate::redact::Redactor;
 use crate::runbook::model::{Action, HistoryCall, Input, Runbook, Secret};
 
 use super::context::Here;
+use super::documents::Applied;
 use super::error::{CliError, Exit};
 use super::scripted::Scripted;
 use super::terminal::Terminal;
@@ -159,8 +160,11 @@ pub(crate) enum Programs {
 }
 
 /// What masks the secrets that are needed. All of them must be there, and such that they can be masked.
-pub(crate) fn redactor(secrets: &[Secret]) -> Result<Redactor, CliError> {
-    let mut found = Vec::new();
+pub(crate) fn redactor(secrets: &[Secret], profile: &Applied) -> Result<Redactor, CliError> {
+    let mut found: Vec<(String, String)> = profile
+        .tokens()
+        .map(|(name, token)| (name, token.to_owned()))
+        .collect();
     for secret in secrets {
         let value = std::env::var(&secret.variable)
             .ok()

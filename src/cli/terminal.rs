@@ -27,6 +27,8 @@ use super::narrator::Narrator;
 pub(crate) struct Terminal {
     editor: DefaultEditor,
     narrator: Narrator,
+    /// Whether the last thing told was why a step cannot go on.
+    told_failure: bool,
     /// What was already typed for the question under way, so that a remark in between loses nothing.
     typed: (Option<Slug>, BTreeMap<Field, Json>, BTreeMap<Field, Given>),
 }
@@ -48,6 +50,7 @@ impl Terminal {
         Ok(Self {
             editor: DefaultEditor::new()?,
             narrator: Narrator::default(),
+            told_failure: false,
             typed: Default::default(),
         })
     }
@@ -322,9 +325,14 @@ impl Terminal {
             }
         }
         for spec in &step.evidence {
-            if !self.typed.2.contains_key(&spec.id) {
+            while !self.typed.2.contains_key(&spec.id) {
                 let line = self.line(&format!("evidence {}: text, or `@FILE`", spec.id))?;
                 let given = match line.strip_prefix('@') {
+                    Some(path) if !std::path::Path::new(path).is_file() => {
+                        self.narrator
+                            .say(&format!("  `{path}` is not a file that can be read."));
+                        continue;
+                    }
                     Some(path) => Given::File(path.into()),
                     None => Given::Text(line),
                 };
@@ -344,6 +352,10 @@ impl Terminal {
 
 impl Console for Terminal {
     fn recorded(&mut self, plan: &Plan, state: &State, event: &Event) {
+        self.told_failure = matches!(
+            event,
+            Event::Refused { .. } | Event::StepJudged { .. } | Event::AttemptFinished(_)
+        );
         self.narrator.recorded(plan, state, event);
     }
 
@@ -358,9 +370,13 @@ impl Console for Terminal {
     fn ask(&mut self, plan: &Plan, state: &State, question: &Question) -> Reply {
         self.narrator.head(plan, state);
         loop {
-            let put = report::question::put(plan, question);
-            if !put.is_empty() {
-                self.narrator.say(&put);
+            if matches!(question.asked, Asked::Failed { .. }) && self.told_failure {
+                self.narrator.say("  This step cannot go on by itself.");
+            } else {
+                let put = report::question::put(plan, state, question);
+                if !put.is_empty() {
+                    self.narrator.say(&put);
+                }
             }
             match self.answer(plan, question) {
                 // `:why` comes as an empty remark: the question is put again, with all that stands around it.

@@ -10,8 +10,8 @@ use crate::execution::event::{Ending, HistoryWork, Learned};
 use crate::execution::found::CameBack;
 use crate::execution::gate::FreezeReading;
 use crate::history::model::{
-    CheckResult, Freeze, FreezeId, GateDecision, Holder, Reason, Release, Run, RunState, Scope,
-    Trust, TrustMark,
+    CheckResult, Freeze, FreezeId, GateDecision, Holder, LogLine, Reason, Release, Run, RunState,
+    Scope, Trust, TrustMark,
 };
 use crate::history::{
     FreezeRef, History, HistoryError, LogQuery, Released, RunFilter, Take, Taken,
@@ -20,6 +20,8 @@ use crate::ids::{ExecutionId, Principal, RunId, Target};
 
 /// Most log lines that are kept as evidence from either side of the failure.
 const MOST_LINES: u32 = 5_000;
+/// How many lines from either side of the failure are shown at once.
+const AROUND: usize = 6;
 /// How many earlier runs are looked through for artifacts that were deployed.
 const EARLIER_RUNS: u32 = 200;
 
@@ -293,9 +295,26 @@ impl RunHistory {
             None => Vec::new(),
         };
         let summary = self.history.log_summary(&self.run).await?;
-        let lines: Vec<_> = before.lines.into_iter().chain(after).collect();
-        Ok(json!({"run": self.run, "summary": summary, "lines": lines, "preflight": run.preflight}))
+        let before = before.lines;
+        let around = around(&before, &after);
+        let lines: Vec<_> = before.into_iter().chain(after).collect();
+        Ok(
+            json!({"run": self.run, "summary": summary, "around": around, "lines": lines, "preflight": run.preflight}),
+        )
     }
+}
+
+/// The last lines before the failure and the first after it, as text: what one looks at first.
+fn around(before: &[LogLine], after: &[LogLine]) -> Vec<String> {
+    let last = before.iter().rev().take(AROUND).rev();
+    let text = |line: &LogLine| {
+        let stream = line
+            .stream
+            .as_ref()
+            .map_or(String::new(), |s| format!("{s}: "));
+        format!("{} {stream}{}", line.at.time_of_day(), line.text)
+    };
+    last.chain(after.iter().take(AROUND)).map(text).collect()
 }
 
 /// The run as expressions read it, for any target.

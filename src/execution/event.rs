@@ -216,6 +216,8 @@ pub struct Resumed {
 pub struct Adopted {
     /// The text from here on.
     pub runbook: RunbookRef,
+    /// The profile from here on.
+    pub profile: Option<FileRef>,
     /// Why.
     pub reason: String,
 }

@@ -22,7 +22,8 @@ use crate::ids::{Field, Slug};
 
 use super::event::{
     Answer, Artifact, AttemptFinished, AttemptStarted, CheckResult, CheckSetName, Chosen, Ending,
-    Event, Found, Holds, Learned, Opened, Operator, Origin, Resumed, RunbookRef, StepVerdict,
+    Event, FileRef, Found, Holds, Learned, Opened, Operator, Origin, Resumed, RunbookRef,
+    StepVerdict,
 };
 use super::step::{Approval, Doubt, Failure, OpenAttempt, StepEnd, StepState, Waiting};
 
@@ -51,6 +52,8 @@ pub struct State {
     pub operator: Operator,
     /// Which text is stepped through now.
     pub runbook: RunbookRef,
+    /// By which profile its steps are done now.
+    pub profile: Option<FileRef>,
     /// Steps that are by hand, with what is missing.
     pub by_hand: BTreeMap<Slug, String>,
     /// Whether it goes on.
@@ -162,6 +165,7 @@ impl State {
         Ok(Self {
             operator: opened.operator.clone(),
             runbook: opened.runbook.clone(),
+            profile: opened.profile.clone(),
             by_hand: opened.by_hand.clone(),
             opened: (**opened).clone(),
             events: 1,
@@ -308,6 +312,7 @@ impl State {
         self.by_hand = resumed.by_hand.clone();
         if let Some(adopted) = &resumed.adopted {
             self.runbook = adopted.runbook.clone();
+            self.profile = adopted.profile.clone();
         }
         // Whatever was measured or agreed before the interruption is measured and agreed again before the next change.
         self.preflight_at = None;

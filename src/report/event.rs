@@ -8,7 +8,7 @@ use crate::execution::plan::Plan;
 use crate::execution::state::State;
 
 use super::step::{one_line, work};
-use super::text::{BAD, GOOD, STRONG, WARN, hanging, harmless, styled, value, wrapped};
+use super::text::{BAD, GOOD, STRONG, WARN, WIDTH, cut, hanging, harmless, styled, value, wrapped};
 
 /// What an event means to the operator; nothing where it means nothing to them.
 #[must_use]
@@ -23,7 +23,11 @@ pub fn told(plan: &Plan, state: &State, event: &Event) -> Option<String> {
             )
         }
         Event::NoteAdded { text } => hanging("  note: ", 8, text),
+        Event::AttemptStarted(started) if started.step != started.work_of => return None,
         Event::AttemptStarted(started) => wrapped(2, &work(&started.work)),
+        Event::AttemptFinished(finished) if finished.step != finished.work_of => {
+            read_again(finished)
+        }
         Event::AttemptFinished(finished) => attempt_finished(finished),
         Event::Answered { answer, .. } => answered(answer)?,
         Event::NotApplicable { because, .. } => {
@@ -109,11 +113,11 @@ fn attempt_finished(finished: &AttemptFinished) -> String {
         Ending::Done {
             outcome,
             code: Some(code),
-        } => format!("  {} {outcome} ({code}) in {took}", styled(GOOD, "ok")),
+        } => format!("  {} ({code}) in {took}", done(outcome)),
         Ending::Done {
             outcome,
             code: None,
-        } => format!("  {} {outcome} in {took}", styled(GOOD, "ok")),
+        } => format!("  {} in {took}", done(outcome)),
         Ending::Failed { why, .. } => hanging(&format!("  {} ", styled(BAD, "failed")), 9, why),
         Ending::NotPerformed { why } => {
             hanging(&format!("  {} ", styled(BAD, "not performed")), 9, why)
@@ -142,9 +146,49 @@ fn attempt_finished(finished: &AttemptFinished) -> String {
     lines.join("\n")
 }
 
-fn fact(id: &str, json: &serde_json::Value) -> String {
-    hanging(&format!("    {id} = "), 6, &value(json, 300))
+/// The word for a success: `ok`, and the outcome where it says more.
+fn done(outcome: &str) -> String {
+    match outcome {
+        "ok" => styled(GOOD, "ok"),
+        more => format!("{} {}", styled(GOOD, "ok"), harmless(more)),
+    }
 }
+
+/// A reading on behalf of the step under way: one line, since its facts were shown when it was first read.
+fn read_again(finished: &AttemptFinished) -> String {
+    let label = format!("  read again: {} ", finished.work_of);
+    let how = match &finished.ending {
+        Ending::Done { .. } => styled(GOOD, "ok"),
+        Ending::Failed { why, .. } | Ending::NotPerformed { why } | Ending::Doubtful { why } => {
+            format!("{} {}", styled(BAD, "failed"), harmless(why))
+        }
+    };
+    format!("{label}{how}")
+}
+
+/// A fact; a list of texts that does not fit a line stands one below the other.
+fn fact(id: &str, json: &serde_json::Value) -> String {
+    let whole = value(json, 400);
+    match json.as_array() {
+        Some(items) if whole.len() + id.len() > WIDTH - 7 => {
+            let shown = items
+                .iter()
+                .take(LONGEST_LIST)
+                .map(|item| format!("      {}", value(item, WIDTH - 6)));
+            let mut lines: Vec<String> = std::iter::once(format!("    {id} ="))
+                .chain(shown)
+                .collect();
+            if items.len() > LONGEST_LIST {
+                lines.push(format!("      … {} more", items.len() - LONGEST_LIST));
+            }
+            lines.join("\n")
+        }
+        _ => hanging(&format!("    {id} = "), 6, &whole),
+    }
+}
+
+/// Most items of a list that are shown; the record has all.
+const LONGEST_LIST: usize = 20;
 
 fn answered(answer: &Answer) -> Option<String> {
     let found = |found: &Found| {
@@ -275,24 +319,19 @@ pub fn check(plan: &Plan, result: &CheckResult) -> String {
         .into_iter()
         .find(|c| c.id == result.id)
         .map_or("", |c| c.title.as_str());
-    let unknown = if result.holds == Holds::Unknown {
-        "unknown: "
-    } else {
-        ""
+    let observed = one_line(&result.observed);
+    let observed = match result.holds {
+        // What held needs no second look; the record has all of it.
+        Holds::Yes => format!("        {}", cut(&observed, WIDTH - 8)),
+        Holds::No => hanging("        ", 8, &observed),
+        Holds::Unknown => hanging("        ", 8, &format!("unknown: {observed}")),
     };
-    [
-        hanging(
-            &format!("  {label} "),
-            8,
-            &format!("{title} [{}]", result.id),
-        ),
-        hanging(
-            "        ",
-            8,
-            &format!("{unknown}{}", one_line(&result.observed)),
-        ),
-    ]
-    .join("\n")
+    let title = hanging(
+        &format!("  {label} "),
+        8,
+        &format!("{title} [{}]", result.id),
+    );
+    format!("{title}\n{observed}")
 }
 
 fn judged(verdict: &StepVerdict, guards: usize) -> Option<String> {

@@ -1,13 +1,17 @@
 //! A question as an operator reads it.
 
+use std::collections::BTreeSet;
+
+use crate::execution::event::Origin;
 use crate::execution::plan::Plan;
 use crate::execution::question::{Asked, Question, Way};
+use crate::execution::state::State;
 use crate::execution::step::Failure;
 use crate::runbook::model::{Action, Step};
 
 use super::event::{check, ground};
 use super::step::{one_line, work};
-use super::text::{BAD, FAINT, STRONG, hanging, styled, wrapped};
+use super::text::{BAD, FAINT, STRONG, hanging, styled, value, wrapped};
 
 /// What the question needs, in one line, for whoever has to provide it without a terminal.
 #[must_use]
@@ -92,7 +96,7 @@ pub fn failed(plan: &Plan, failure: &Failure) -> String {
 
 /// The question as put on a terminal, without the prompt itself.
 #[must_use]
-pub fn put(plan: &Plan, question: &Question) -> String {
+pub fn put(plan: &Plan, state: &State, question: &Question) -> String {
     match &question.asked {
         Asked::ByHand { work_of } if *work_of != question.step => {
             let title = plan.step(work_of).map_or("", |s| s.title.as_str());
@@ -116,7 +120,10 @@ pub fn put(plan: &Plan, question: &Question) -> String {
                 .step(&question.step)
                 .map(options_of)
                 .unwrap_or_default();
-            let mut lines = vec![format!("  Decision of {}:", styled(STRONG, owner.as_str()))];
+            let mut lines = plan
+                .step(&question.step)
+                .map_or(Vec::new(), |step| known(state, step));
+            lines.push(format!("  Decision of {}:", styled(STRONG, owner.as_str())));
             for (id, title, choose_when) in options {
                 match offered.iter().position(|o| *o == id) {
                     Some(n) => {
@@ -151,7 +158,9 @@ pub fn put(plan: &Plan, question: &Question) -> String {
             styled(STRONG, by.as_str()),
             subject.short()
         ),
-        Asked::Acknowledge { check: c } => check(plan, c),
+        Asked::Acknowledge { check: c } => {
+            format!("  A warning stands in the way:\n{}", check(plan, c))
+        }
         Asked::Failed { failure, .. } => {
             format!(
                 "  {}\n{}",
@@ -170,6 +179,54 @@ pub fn put(plan: &Plan, question: &Question) -> String {
             );
             format!("  {}\n{}", styled(BAD, "In doubt."), wrapped(4, &text))
         }
+    }
+}
+
+/// What is known of everything that the options depend on, so that nobody scrolls back to decide.
+fn known(state: &State, step: &Step) -> Vec<String> {
+    let Action::Choose(choose) = &step.action else {
+        return Vec::new();
+    };
+    let conditions = choose
+        .options
+        .iter()
+        .filter_map(|option| option.when.as_ref());
+    let paths: BTreeSet<&str> = conditions
+        .flat_map(|when| when.references())
+        .map(|r| r.path.as_str())
+        .collect();
+    let known = paths.into_iter().filter_map(|path| {
+        let (group, name) = path.split_once('.')?;
+        match group {
+            "facts" => {
+                let fact = state.facts.iter().find(|(id, _)| id.as_str() == name)?.1;
+                let origin = if fact.origin == Origin::Measured {
+                    "measured"
+                } else {
+                    "attested"
+                };
+                Some(format!(
+                    "{name} = {} ({origin} {})",
+                    value(&fact.value, 60),
+                    fact.at.time_of_day()
+                ))
+            }
+            "decisions" => {
+                let decided = state
+                    .decisions
+                    .iter()
+                    .find(|(id, _)| id.in_expressions() == name)?
+                    .1;
+                Some(format!("{name} = {}", decided.option))
+            }
+            _ => None,
+        }
+    });
+    let known: Vec<String> = known.map(|line| wrapped(4, &line)).collect();
+    if known.is_empty() {
+        known
+    } else {
+        [vec!["  Known:".to_owned()], known].concat()
     }
 }
 

@@ -29,23 +29,42 @@ pub fn wrapped(indent: usize, text: &str) -> String {
     hanging(&" ".repeat(indent), indent, text)
 }
 
-/// The text wrapped behind a label; further lines are indented by so many spaces.
+/// The text wrapped behind a label; further lines are indented by so many spaces. Lines of one paragraph are joined
+/// first: a document breaks them where its author's editor did. Names are never broken at their hyphens.
 #[must_use]
 pub fn hanging(label: &str, indent: usize, text: &str) -> String {
     let rest = " ".repeat(indent);
     let mut lines = Vec::new();
-    for (n, line) in harmless(text).trim_end().lines().enumerate() {
+    for (n, paragraph) in paragraphs(&harmless(text)).iter().enumerate() {
         let first = if n == 0 { label } else { &rest };
         let options = textwrap::Options::new(WIDTH)
             .initial_indent(first)
-            .subsequent_indent(&rest);
-        lines.extend(
-            textwrap::wrap(line, options)
-                .into_iter()
-                .map(std::borrow::Cow::into_owned),
-        );
+            .subsequent_indent(&rest)
+            .word_separator(textwrap::WordSeparator::AsciiSpace)
+            .word_splitter(textwrap::WordSplitter::NoHyphenation);
+        let wrapped = textwrap::wrap(paragraph, options);
+        lines.extend(wrapped.into_iter().map(std::borrow::Cow::into_owned));
     }
     lines.join("\n")
+}
+
+/// The paragraphs of a text, each on one line. An empty line ends one; a line that begins with `- ` or a space stands
+/// by itself.
+fn paragraphs(text: &str) -> Vec<String> {
+    let mut paragraphs: Vec<String> = Vec::new();
+    let mut open = false;
+    for line in text.trim_end().lines() {
+        let alone = line.starts_with("- ") || line.starts_with(' ');
+        match paragraphs.last_mut() {
+            Some(last) if open && !alone && !line.is_empty() => {
+                last.push(' ');
+                last.push_str(line);
+            }
+            _ => paragraphs.push(line.to_owned()),
+        }
+        open = !alone && !line.is_empty();
+    }
+    paragraphs
 }
 
 /// The text with every control character but the line feed made visible, so that no data can drive a terminal.
@@ -72,10 +91,15 @@ pub fn value(json: &serde_json::Value, longest: usize) -> String {
         serde_json::Value::String(text) => text.clone(),
         other => other.to_string(),
     };
-    let text = harmless(&text).replace('\n', " ");
-    match text.char_indices().nth(longest) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text,
+    cut(&harmless(&text).replace('\n', " "), longest)
+}
+
+/// The text cut after so many characters, with a mark where it was.
+#[must_use]
+pub fn cut(text: &str, longest: usize) -> String {
+    match text.char_indices().nth(longest.saturating_sub(1)) {
+        Some((end, c)) if end + c.len_utf8() < text.len() => format!("{}…", &text[..end]),
+        _ => text.to_owned(),
     }
 }
 
@@ -101,7 +125,10 @@ mod tests {
 
     #[test]
     fn wrapped_text_keeps_its_paragraphs() {
-        assert_eq!(wrapped(2, "one\ntwo\n"), "  one\n  two");
+        assert_eq!(
+            wrapped(2, "one\ntwo\n\nthree\n- a\n- b\n"),
+            "  one two\n\n  three\n  - a\n  - b"
+        );
         assert_eq!(hanging("label  ", 7, "x"), "label  x");
     }
 }

@@ -7,6 +7,7 @@ pub mod diagnostic;
 
 pub mod library;
 mod parse;
+pub mod profile;
 pub mod shipped;
 
 mod order;

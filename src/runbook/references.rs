@@ -18,7 +18,8 @@ use crate::ids::{Field, Slug};
 /// Top names that every expression may read.
 const EVERYWHERE: [&str; 4] = ["run", "target", "execution", "now"];
 /// Top names that mean something only while facts are extracted from what a step gave.
-const EXTRACTING: [&str; 6] = ["body", "exit_code", "stdout", "lines", "outcome", "status"];
+pub(super) const EXTRACTING: [&str; 6] =
+    ["body", "exit_code", "stdout", "lines", "outcome", "status"];
 
 /// Reports every name that is used twice, means nothing, or is read too early.
 ///

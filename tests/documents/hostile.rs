@@ -7,7 +7,9 @@ use proptest::prelude::*;
 use runbook::runbook::diagnostic::{Diagnostic, Paint, render};
 use runbook::runbook::library::Library;
 use runbook::runbook::parse;
+use runbook::runbook::profile::Profile;
 
+use super::profiles::KETTLE;
 use super::scene::{BREW, STANDARD, read};
 
 /// Far above what any of these takes, far below what an attack would.
@@ -282,6 +284,17 @@ proptest! {
     fn no_mutated_library_makes_the_reader_panic(bytes in mutated(STANDARD)) {
         if let Ok(library) = Library::parse("standard.yaml", &bytes) {
             let _ = parse("brew.yaml", BREW.as_bytes(), &[library]);
+        }
+    }
+    #[test]
+    fn no_mutated_profile_makes_the_reader_panic(bytes in mutated(KETTLE)) {
+        let library = Library::parse("standard.yaml", STANDARD.as_bytes()).expect("the library is right");
+        let runbook = parse("brew.yaml", BREW.as_bytes(), &[library]).expect("the runbook is right");
+        if let Ok(profile) = Profile::parse("kettle.yaml", &bytes)
+            && let Err(found) = profile.apply(&runbook)
+        {
+            prop_assert!(!found.is_empty() && found.len() <= 51);
+            let _ = render(&found, "kettle.yaml", &bytes, Paint::Styled);
         }
     }
 }

@@ -14,7 +14,7 @@ use crate::expr::{Expression, Template};
 use crate::ids::Slug;
 
 /// The keys that say how a step is done.
-pub(super) const ACTIONS: [&str; 7] = [
+pub(crate) const ACTIONS: [&str; 7] = [
     "command", "request", "choose", "wait", "repeat", "history", "checks",
 ];
 
@@ -29,17 +29,17 @@ const METHODS: [(&str, Method); 6] = [
 ];
 
 /// What was read of how a step is done.
-pub(super) struct Manner {
+pub(crate) struct Manner {
     /// The action, where it has no mistake.
-    pub(super) action: Option<Action>,
+    pub(crate) action: Option<Action>,
     /// Its form, where that much could be read.
-    pub(super) form: Option<Form>,
+    pub(crate) form: Option<Form>,
     /// What it does to the world where the step does not say.
-    pub(super) effect: Effect,
+    pub(crate) effect: Effect,
 }
 
 /// Reads how a step is done; without any of [`ACTIONS`] it is done by hand, with the effect given for that.
-pub(super) fn manner(fields: &Fields<'_>, by_hand: Effect, reading: &mut Reading) -> Manner {
+pub(crate) fn manner(fields: &Fields<'_>, by_hand: Effect, reading: &mut Reading) -> Manner {
     let given: Vec<&str> = ACTIONS
         .into_iter()
         .filter(|key| fields.get(key).is_some())

@@ -15,11 +15,11 @@ pub(super) mod tree;
 pub(super) mod fields;
 pub(super) mod outline;
 
-mod actions;
+pub(super) mod actions;
 pub(super) mod rules;
 pub(super) mod steps;
 pub(super) mod uses;
-mod values;
+pub(super) mod values;
 
 pub(super) mod document;
 

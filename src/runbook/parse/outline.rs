@@ -4,7 +4,7 @@
 
 use std::ops::Range;
 
-use super::super::model::{CheckSet, Effect};
+use super::super::model::{Action, CheckSet, Effect, HistoryCall};
 use super::fields::within;
 use super::text::Spot;
 use super::tree::Scalar;
@@ -131,6 +131,26 @@ pub(crate) enum Form {
 }
 
 impl Form {
+    /// The form of an action.
+    pub(crate) fn of(action: &Action) -> Self {
+        match action {
+            Action::ByHand => Self::ByHand,
+            Action::Command(_) => Self::Command,
+            Action::Request(_) => Self::Request,
+            Action::Choose(_) => Self::Choose,
+            Action::Wait(_) => Self::Wait,
+            Action::Repeat(_) => Self::Repeat,
+            Action::History(HistoryCall::ReadRun) => Self::ReadRun,
+            Action::History(HistoryCall::ReadLogs) => Self::ReadLogs,
+            Action::History(HistoryCall::TakeFreeze) => Self::TakeFreeze,
+            Action::History(HistoryCall::ReleaseFreeze) => Self::ReleaseFreeze,
+            Action::History(
+                HistoryCall::PostComment(_) | HistoryCall::MarkTrusted | HistoryCall::MarkUntrusted,
+            ) => Self::Tell,
+            Action::Checks(set) => Self::Checks(*set),
+        }
+    }
+
     /// Whether performing such a step once more, as a part of another one, is only a look.
     pub(crate) fn can_be_read_again(self) -> bool {
         match self {

@@ -52,6 +52,16 @@ const PHASES: [(&str, Phase); 5] = [
     ("record", Phase::Record),
 ];
 
+/// The effects with their names in the format.
+pub(crate) const EFFECTS: [(&str, Effect); 2] =
+    [("read", Effect::Read), ("change", Effect::Change)];
+/// The sources of evidence with their names in the format.
+pub(crate) const SOURCES: [(&str, EvidenceSource); 3] = [
+    ("body", EvidenceSource::Body),
+    ("stdout", EvidenceSource::Stdout),
+    ("stderr", EvidenceSource::Stderr),
+];
+
 /// How long an approval holds where the step does not say.
 const APPROVAL_HOLDS: Span = Span::from_secs(30 * 60);
 /// Most attempts: what did not work ten times needs a person.
@@ -142,8 +152,7 @@ fn effect(fields: &Fields<'_>, manner: &Manner, reading: &mut Reading) -> Effect
     let Some(value) = fields.get("effect") else {
         return manner.effect;
     };
-    let words = [("read", Effect::Read), ("change", Effect::Change)];
-    let Some(effect) = value.word(&words, &mut reading.mistakes) else {
+    let Some(effect) = value.word(&EFFECTS, &mut reading.mistakes) else {
         return manner.effect;
     };
     let can_change = matches!(
@@ -276,14 +285,9 @@ fn evidence_item(
 ) -> Option<EvidenceSpec> {
     let what = format!("evidence {}", quoted(&pair.key));
     let fields = Fields::open(&pair.value, what, &["from", "media_type"], reading)?;
-    let from = fields.get("from").and_then(|value| {
-        let words = [
-            ("body", EvidenceSource::Body),
-            ("stdout", EvidenceSource::Stdout),
-            ("stderr", EvidenceSource::Stderr),
-        ];
-        value.word(&words, &mut reading.mistakes)
-    });
+    let from = fields
+        .get("from")
+        .and_then(|value| value.word(&SOURCES, &mut reading.mistakes));
     let wanted = match form {
         None => "",
         Some(Form::ByHand | Form::Choose) if fields.get("from").is_some() => {

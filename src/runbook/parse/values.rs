@@ -41,7 +41,7 @@ pub(super) fn inputs(value: Value<'_>, reading: &mut Reading) -> Vec<Input> {
 }
 
 /// The secrets, in the order written.
-pub(super) fn secrets(value: Value<'_>, reading: &mut Reading) -> Vec<Secret> {
+pub(crate) fn secrets(value: Value<'_>, reading: &mut Reading) -> Vec<Secret> {
     let pairs = value.pairs(&mut reading.mistakes).unwrap_or_default();
     pairs
         .iter()
@@ -65,13 +65,13 @@ pub(super) fn secrets(value: Value<'_>, reading: &mut Reading) -> Vec<Secret> {
 }
 
 /// Whether text is the name of an environment variable that every shell accepts.
-pub(super) fn is_variable(text: &str) -> bool {
+pub(crate) fn is_variable(text: &str) -> bool {
     text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
         && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
 }
 
 /// A key that names a value which expressions read.
-pub(super) fn field_id(
+pub(crate) fn field_id(
     key: &str,
     spot: super::text::Spot,
     what: &str,
