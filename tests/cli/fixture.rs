@@ -1,7 +1,6 @@
 //! A small shop with one failed run, and a runbook of five lawful steps around whatever a test is about.
 
 use std::fs;
-use std::io::Read as _;
 use std::path::PathBuf;
 use std::process::{Child, Command};
 use std::thread::JoinHandle;
@@ -130,7 +129,13 @@ pub(crate) fn executions(scene: &Scene) -> Vec<String> {
         return Vec::new();
     };
     let mut ids: Vec<String> = entries
-        .map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned())
+        .map(|entry| {
+            entry
+                .expect("an entry")
+                .file_name()
+                .to_string_lossy()
+                .into_owned()
+        })
         .collect();
     ids.sort();
     ids
@@ -149,25 +154,31 @@ pub(crate) fn data(scene: &Scene) -> PathBuf {
 pub(crate) fn events(scene: &Scene) -> Vec<Value> {
     let text = fs::read(data(scene).join("journal.jsonl")).expect("a journal");
     let text = String::from_utf8_lossy(&text);
-    let whole = text.split_inclusive('\n').filter(|line| line.ends_with('\n'));
-    whole.filter_map(|line| serde_json::from_str(line).ok()).collect()
+    let whole = text
+        .split_inclusive('\n')
+        .filter(|line| line.ends_with('\n'));
+    whole
+        .filter_map(|line| serde_json::from_str(line).ok())
+        .collect()
 }
 
 /// What these attempts ended with: `ending` of each attempt of the step.
 #[track_caller]
 pub(crate) fn endings(scene: &Scene, step: &str) -> Vec<Value> {
-    let finished = events(scene).into_iter().filter(|event| {
-        event["type"] == "attempt.finished" && event["data"]["work_of"] == step
-    });
-    finished.map(|event| event["data"]["ending"].clone()).collect()
+    let finished = events(scene)
+        .into_iter()
+        .filter(|event| event["type"] == "attempt.finished" && event["data"]["work_of"] == step);
+    finished
+        .map(|event| event["data"]["ending"].clone())
+        .collect()
 }
 
 /// Whether the step was begun at all.
 #[track_caller]
 pub(crate) fn begun(scene: &Scene, step: &str) -> bool {
-    events(scene).iter().any(|event| {
-        event["type"] == "attempt.started" && event["data"]["work_of"] == step
-    })
+    events(scene)
+        .iter()
+        .any(|event| event["type"] == "attempt.started" && event["data"]["work_of"] == step)
 }
 
 /// The bytes of the artifact whose name ends so.

@@ -6,8 +6,8 @@ use std::os::unix::fs::PermissionsExt as _;
 use rustix::process::Signal;
 
 use crate::fixture::{
-    BY_HAND, RUN, begin, begun, data, endings, events, executions, put, ran, resume_with, say, shop,
-    small, start, until, with_runbook, work,
+    BY_HAND, RUN, begin, begun, data, endings, events, executions, put, ran, resume_with, say,
+    shop, small, start, until, with_runbook, work,
 };
 use crate::scene::Scene;
 
@@ -55,9 +55,12 @@ fn a_run_of_another_workspace_is_refused() {
         .exit(13);
     }
     assert_eq!(executions(&scene), [""; 0]);
-    say(&scene, "start ./small.yaml --run-id r-1 --target shop/production/checkout")
-        .says("step `look` is by hand and needs seen")
-        .exit(15);
+    say(
+        &scene,
+        "start ./small.yaml --run-id r-1 --target shop/production/checkout",
+    )
+    .says("step `look` is by hand and needs seen")
+    .exit(15);
 }
 
 #[test]
@@ -102,7 +105,15 @@ fn a_target_that_somebody_froze_is_left_alone() {
     let scene = shop(BY_HAND);
     ran(
         &scene,
-        &["--as", "bob", "freeze", "take", "shop/production", "--reason", "checkout fails"],
+        &[
+            "--as",
+            "bob",
+            "freeze",
+            "take",
+            "shop/production",
+            "--reason",
+            "checkout fails",
+        ],
     )
     .exit(0);
     for verb in ["start", "preflight"] {
@@ -117,7 +128,17 @@ fn a_target_that_somebody_froze_is_left_alone() {
     assert_eq!(executions(&scene), [""; 0]);
     ran(
         &scene,
-        &["--as", "bob", "freeze", "release", "shop/production", "--fence", "1", "--reason", "works"],
+        &[
+            "--as",
+            "bob",
+            "freeze",
+            "release",
+            "shop/production",
+            "--fence",
+            "1",
+            "--reason",
+            "works",
+        ],
     )
     .exit(0);
     start(&scene).exit(15);
@@ -146,14 +167,25 @@ fn of_two_that_start_at_once_exactly_one_holds_the_freeze() {
     let started: Vec<_> = (0..6)
         .map(|_| begin(&scene, "start ./small.yaml --run-id r-1"))
         .collect();
-    let said: Vec<_> = started.into_iter().map(crate::fixture::Running::end).collect();
+    let said: Vec<_> = started
+        .into_iter()
+        .map(crate::fixture::Running::end)
+        .collect();
     let mut codes: Vec<_> = said.iter().map(|s| s.code.expect("it exits")).collect();
     codes.sort_unstable();
     assert_eq!(codes, [10, 10, 10, 10, 10, 15]);
     let freezes = say(&scene, "freeze list --json").json();
-    assert_eq!(freezes["freezes"].as_array().map(Vec::len), Some(1), "{freezes}");
+    assert_eq!(
+        freezes["freezes"].as_array().map(Vec::len),
+        Some(1),
+        "{freezes}"
+    );
     for loser in said.iter().filter(|s| s.code == Some(10)) {
-        assert!(loser.stderr.contains("alice"), "says who holds it: {}", loser.stderr);
+        assert!(
+            loser.stderr.contains("alice"),
+            "says who holds it: {}",
+            loser.stderr
+        );
     }
     say(&scene, "gate --target shop/production").exit(10);
 }
@@ -178,16 +210,51 @@ fn an_edited_runbook_is_not_gone_on_with_unless_adopted() {
     }
     assert_eq!(events(&scene).len(), before, "nothing is recorded");
     say(&scene, "status").shows("small run r-1").exit(0);
-    let adopting = ["resume", "--answers", "answers.yaml", "--adopt", "the title misled"];
+    let adopting = [
+        "resume",
+        "--answers",
+        "answers.yaml",
+        "--adopt",
+        "the title misled",
+    ];
     ran(&scene, &adopting).says("Look at it twice").exit(0);
-    let resumed = events(&scene).into_iter().find(|e| e["type"] == "execution.resumed");
+    let resumed = events(&scene)
+        .into_iter()
+        .find(|e| e["type"] == "execution.resumed");
     let adopted = resumed.expect("resumed")["data"]["adopted"].clone();
     assert_eq!(adopted["reason"], "the title misled");
-    let kept = adopted["runbook"]["files"][0]["path"].as_str().expect("a path").to_owned();
+    let kept = adopted["runbook"]["files"][0]["path"]
+        .as_str()
+        .expect("a path")
+        .to_owned();
     let kept = fs::read_to_string(data(&scene).join(kept)).expect("kept");
     assert!(kept.contains("Look at it twice"));
     let first = fs::read_to_string(data(&scene).join("runbook/small.yaml")).expect("kept");
-    assert!(!first.contains("Look at it twice"), "what it began with stays");
+    assert!(
+        !first.contains("Look at it twice"),
+        "what it began with stays"
+    );
+}
+
+#[test]
+fn a_runbook_is_kept_whatever_its_file_is_called() {
+    for name in ["my runbook ä.yaml", ".hidden.yaml", "standard.yaml"] {
+        let scene = shop(BY_HAND).file(name, &small(BY_HAND));
+        let path = format!("./{name}");
+        ran(&scene, &["start", &path, "--run-id", "r-1"]).exit(15);
+        put(
+            &scene,
+            name,
+            small(BY_HAND).replace("Look at it", "Look at it twice"),
+        );
+        put(&scene, "answers.yaml", "look: {facts: {seen: fine}}\n");
+        ran(
+            &scene,
+            &["resume", "--answers", "answers.yaml", "--adopt", "why not"],
+        )
+        .says("Look at it twice")
+        .exit(0);
+    }
 }
 
 #[test]
@@ -214,7 +281,9 @@ fn what_another_process_drives_can_be_read_and_noted_but_not_taken() {
     let id = executions(&scene).remove(0);
     let pid = driver.pid();
     say(&scene, "resume")
-        .says(&format!("error: execution `{id}` is driven elsewhere, by process {pid}"))
+        .says(&format!(
+            "error: execution `{id}` is driven elsewhere, by process {pid}"
+        ))
         .exit(1);
     ran(&scene, &["abort", "--reason", "enough"])
         .says("is driven elsewhere")
@@ -231,11 +300,23 @@ fn what_another_process_drives_can_be_read_and_noted_but_not_taken() {
         .says("Closed. outcome: over")
         .exit(0);
     let events = events(&scene);
-    let note = events.iter().find(|e| e["type"] == "note.added").expect("a note");
-    assert_eq!((&note["actor"], &note["data"]["text"]), (&"bob".into(), &"it burns".into()));
+    let note = events
+        .iter()
+        .find(|e| e["type"] == "note.added")
+        .expect("a note");
+    assert_eq!(
+        (&note["actor"], &note["data"]["text"]),
+        (&"bob".into(), &"it burns".into())
+    );
     let entries = events.last().expect("closed")["data"]["entries"].as_u64();
-    assert_eq!(entries, u64::try_from(events.len()).ok(), "the note is counted");
-    say(&scene, "note too-late").says("error: no execution is open").exit(1);
+    assert_eq!(
+        entries,
+        u64::try_from(events.len()).ok(),
+        "the note is counted"
+    );
+    say(&scene, "note too-late")
+        .says("error: no execution is open")
+        .exit(1);
     say(&scene, &format!("note late --execution {id}"))
         .says("has ended")
         .exit(1);
@@ -246,7 +327,9 @@ fn an_aborted_execution_leaves_the_freeze_and_never_changes_again() {
     let scene = shop(BY_HAND);
     start(&scene).exit(15);
     let id = executions(&scene).remove(0);
-    ran(&scene, &["abort", "--reason", " "]).says("a reason is needed").exit(2);
+    ran(&scene, &["abort", "--reason", " "])
+        .says("a reason is needed")
+        .exit(2);
     ran(&scene, &["abort", "--reason", "wrong run"])
         .says("Aborted: wrong run")
         .says("Nothing was changed.")
@@ -254,7 +337,11 @@ fn an_aborted_execution_leaves_the_freeze_and_never_changes_again() {
         .exit(0);
     say(&scene, "gate --target shop/production/checkout").exit(10);
     let last = events(&scene).len();
-    for verb in [format!("resume {id}"), format!("abort {id} --reason again"), format!("note x --execution {id}")] {
+    for verb in [
+        format!("resume {id}"),
+        format!("abort {id} --reason again"),
+        format!("note x --execution {id}"),
+    ] {
         say(&scene, &verb)
             .says(&format!("error: execution `{id}` has ended"))
             .says("hint: ")
@@ -266,7 +353,15 @@ fn an_aborted_execution_leaves_the_freeze_and_never_changes_again() {
     say(&scene, "status --all").shows("aborted").exit(0);
     ran(
         &scene,
-        &["freeze", "release", "shop/production", "--fence", "1", "--reason", "wrong run"],
+        &[
+            "freeze",
+            "release",
+            "shop/production",
+            "--fence",
+            "1",
+            "--reason",
+            "wrong run",
+        ],
     )
     .exit(0);
     say(&scene, "gate --target shop/production/checkout").exit(0);
@@ -286,13 +381,19 @@ fn of_several_open_executions_one_must_be_named() {
     let ids = executions(&scene);
     for verb in ["resume", "note hello", "abort --reason enough"] {
         say(&scene, verb)
-            .says(&format!("error: several executions are open: {}, {}", ids[0], ids[1]))
+            .says(&format!(
+                "error: several executions are open: {}, {}",
+                ids[0], ids[1]
+            ))
             .says("hint: name one of them")
             .exit(2);
     }
     put(&scene, "answers.yaml", "look: {facts: {seen: fine}}\n");
     say(&scene, &format!("resume {} --answers answers.yaml", ids[1])).exit(0);
-    say(&scene, "status").shows("run r-1").never("run r-2").exit(0);
+    say(&scene, "status")
+        .shows("run r-1")
+        .never("run r-2")
+        .exit(0);
     say(&scene, "resume --answers answers.yaml").exit(0);
     let unknown = "01999999-9999-7999-8999-999999999999";
     say(&scene, &format!("resume {unknown}"))
@@ -313,14 +414,20 @@ fn a_torn_last_line_is_repaired_and_its_bytes_are_kept() {
     say(&scene, "status")
         .shows("its last line is incomplete; resuming repairs that")
         .exit(0);
-    assert_eq!(fs::read(&journal).expect("read"), bytes, "looking repairs nothing");
+    assert_eq!(
+        fs::read(&journal).expect("read"),
+        bytes,
+        "looking repairs nothing"
+    );
     resume_with(&scene, "look: {facts: {seen: fine}}\n")
         .says(&format!(
             "The last line of the journal was incomplete; it was cut off at byte {} and its bytes are kept.",
             bytes.len() - torn.len()
         ))
         .exit(0);
-    let recovered = events(&scene).into_iter().find(|e| e["type"] == "journal.recovered");
+    let recovered = events(&scene)
+        .into_iter()
+        .find(|e| e["type"] == "journal.recovered");
     let kept = recovered.expect("recovered")["data"]["kept"][0]["path"].clone();
     let kept = data(&scene).join(kept.as_str().expect("a path"));
     assert_eq!(fs::read(kept).expect("kept"), torn);
@@ -333,8 +440,11 @@ fn a_journal_that_is_damaged_in_the_middle_is_refused_and_the_others_are_still_l
     let broken = executions(&scene).remove(0);
     let journal = data(&scene).join("journal.jsonl");
     let text = fs::read_to_string(&journal).expect("a journal");
-    fs::write(&journal, text.replacen("\"launched_by\":\"carol\"", "\"launched_by\":\"mallo\"", 1))
-        .expect("written");
+    fs::write(
+        &journal,
+        text.replacen("\"launched_by\":\"carol\"", "\"launched_by\":\"mallo\"", 1),
+    )
+    .expect("written");
     let damaged = fs::read(&journal).expect("read");
     assert_ne!(damaged, text.as_bytes());
     put(
@@ -345,19 +455,37 @@ fn a_journal_that_is_damaged_in_the_middle_is_refused_and_the_others_are_still_l
     say(&scene, "run record other.yaml").exit(0);
     say(&scene, "start ./small.yaml --run-id r-2").exit(15);
     say(&scene, &format!("resume {broken}"))
-        .says(&format!("error: the journal of execution `{broken}` is damaged: line "))
+        .says(&format!(
+            "error: the journal of execution `{broken}` is damaged: line "
+        ))
         .says("it can still be read up to there, but not continued: start a new execution")
         .exit(17);
-    for verb in [format!("note x --execution {broken}"), format!("abort {broken} --reason x")] {
+    for verb in [
+        format!("note x --execution {broken}"),
+        format!("abort {broken} --reason x"),
+    ] {
         let said = say(&scene, &verb).says("error: ");
         assert!(!matches!(said.code, Some(0)), "{verb}");
     }
-    say(&scene, "status").shows(&broken).shows("damaged: line ").shows("run r-2").exit(0);
+    say(&scene, "status")
+        .shows(&broken)
+        .shows("damaged: line ")
+        .shows("run r-2")
+        .exit(0);
     let listed = say(&scene, "status --json").json();
     assert_eq!(listed.as_array().map(Vec::len), Some(2));
-    assert!(listed[0]["flaw"].as_str().is_some_and(|f| f.starts_with("damaged: line ")), "{listed}");
+    assert!(
+        listed[0]["flaw"]
+            .as_str()
+            .is_some_and(|f| f.starts_with("damaged: line ")),
+        "{listed}"
+    );
     assert!(listed[1]["flaw"].is_null());
-    assert_eq!(fs::read(&journal).expect("read"), damaged, "nothing is added to it");
+    assert_eq!(
+        fs::read(&journal).expect("read"),
+        damaged,
+        "nothing is added to it"
+    );
     let other = executions(&scene).pop().expect("two");
     put(&scene, "answers.yaml", "look: {facts: {seen: fine}}\n");
     say(&scene, &format!("resume {other} --answers answers.yaml")).exit(0);
@@ -370,14 +498,29 @@ fn a_state_directory_that_others_can_write_to_is_refused() {
     let journal = fs::read(data(&scene).join("journal.jsonl")).expect("a journal");
     let mode = |mode| fs::set_permissions(scene.home(), fs::Permissions::from_mode(mode));
     mode(0o777).expect("ours");
-    for verb in ["resume", "start ./small.yaml --run-id r-1", "status", "note x"] {
+    for (verb, code) in [
+        ("resume", 1),
+        ("status", 1),
+        ("note x", 1),
+        ("start ./small.yaml --run-id r-1", 20),
+        ("run list", 20),
+        ("freeze list", 20),
+        ("freeze take shop/staging --reason x", 20),
+    ] {
         say(&scene, verb)
             .says("can be written by others (mode 777)")
             .says("check what is in it, then `chmod go-w` it, or name another state directory")
-            .exit(1);
+            .exit(code);
     }
+    say(&scene, "gate --target shop/staging")
+        .shows("unknown: ")
+        .shows("can be written by others (mode 777)")
+        .exit(20);
     mode(0o700).expect("ours");
-    assert_eq!(fs::read(data(&scene).join("journal.jsonl")).expect("read"), journal);
+    assert_eq!(
+        fs::read(data(&scene).join("journal.jsonl")).expect("read"),
+        journal
+    );
     resume_with(&scene, "look: {facts: {seen: fine}}\n").exit(0);
 }
 
@@ -390,11 +533,17 @@ fn a_state_directory_of_another_user_is_refused() {
     start(&scene).exit(15);
     let nobody = 65534;
     std::os::unix::fs::chown(scene.home(), Some(nobody), None).expect("root may");
-    for verb in ["resume", "start ./small.yaml --run-id r-1", "status"] {
-        say(&scene, verb)
-            .says("belongs to user 65534, and you are 0; run as that user, or name a state directory of your own")
-            .exit(1);
+    let whose = "belongs to user 65534, and you are 0; run as that user, or name a state directory of your own";
+    for (verb, code) in [
+        ("resume", 1),
+        ("status", 1),
+        ("start ./small.yaml --run-id r-1", 20),
+    ] {
+        say(&scene, verb).says(whose).exit(code);
     }
+    say(&scene, "gate --target shop/staging")
+        .shows(whose)
+        .exit(20);
     std::os::unix::fs::chown(scene.home(), Some(0), None).expect("root may");
     resume_with(&scene, "look: {facts: {seen: fine}}\n").exit(0);
 }
@@ -412,7 +561,9 @@ fn ctrl_c_stops_a_read_and_asks_how_to_go_on() {
         .says("hint: go on with `runbook resume")
         .exit(15);
     assert_eq!(endings(&scene, "wait-there").len(), 1);
-    say(&scene, "status").shows("step 4 of 6: Wait until it is let go").exit(0);
+    say(&scene, "status")
+        .shows("step 4 of 6: Wait until it is let go")
+        .exit(0);
     // Nobody reads any more: the whole group was stopped, not only its leader.
     let gate = rustix::fs::open(
         work(&scene).join("gate"),
@@ -420,7 +571,11 @@ fn ctrl_c_stops_a_read_and_asks_how_to_go_on() {
         rustix::fs::Mode::empty(),
     );
     assert_eq!(gate.err(), Some(rustix::io::Errno::NXIO));
-    resume_with(&scene, "wait-there: {on_failure: skip, reason: not needed}\n").exit(0);
+    resume_with(
+        &scene,
+        "wait-there: {on_failure: skip, reason: not needed}\n",
+    )
+    .exit(0);
 }
 
 #[test]
@@ -438,7 +593,11 @@ fn ctrl_c_during_a_change_leaves_it_in_doubt() {
     say(&scene, "status").shows("in doubt").exit(0);
     say(&scene, "resume").exit(16);
     resume_with(&scene, "wait-there: {doubt: happened, reason: I looked}\n").exit(0);
-    assert_eq!(endings(&scene, "wait-there").len(), 1, "it is not performed again");
+    assert_eq!(
+        endings(&scene, "wait-there").len(),
+        1,
+        "it is not performed again"
+    );
 }
 
 #[test]
@@ -453,9 +612,16 @@ fn a_program_that_was_killed_during_a_change_finds_it_in_doubt() {
     say(&scene, "status").shows("step 4 of 6").exit(0);
     say(&scene, "gate --target shop/production").exit(10);
     say(&scene, "resume").says("in doubt").exit(16);
-    let attempts = events(&scene).iter().filter(|e| e["type"] == "attempt.started" && e["data"]["step"] == "wait-there").count();
+    let attempts = events(&scene)
+        .iter()
+        .filter(|e| e["type"] == "attempt.started" && e["data"]["step"] == "wait-there")
+        .count();
     assert_eq!(attempts, 1, "it is never repeated by itself");
-    resume_with(&scene, "wait-there: {doubt: happened, reason: the target shows it}\n").exit(0);
+    resume_with(
+        &scene,
+        "wait-there: {doubt: happened, reason: the target shows it}\n",
+    )
+    .exit(0);
 }
 
 #[test]
@@ -490,22 +656,32 @@ fn without_a_person_it_says_which_step_needs_what_and_goes_on_later() {
         .says("hint: go on with `runbook resume")
         .says("in a terminal, or with `--answers FILE`; the freeze stays")
         .exit(15);
-    resume_with(&scene, "look: {facts: {seen: fine, count: lots}, evidence: {picture: x}}\n")
-        .says("not accepted: ")
-        .says("count")
-        .exit(15);
+    resume_with(
+        &scene,
+        "look: {facts: {seen: fine, count: lots}, evidence: {picture: x}}\n",
+    )
+    .says("not accepted: ")
+    .says("count")
+    .exit(15);
     resume_with(&scene, "look: {facts: {seen: fine, count: 3}}\n")
         .says("picture")
         .exit(15);
-    resume_with(&scene, "look: {facts: {seen: fine, count: 3}, evidence: {picture: x}}\n")
-        .says("error: step `change-it` needs `production` typed as confirmation")
+    resume_with(
+        &scene,
+        "look: {facts: {seen: fine, count: 3}, evidence: {picture: x}}\n",
+    )
+    .says("error: step `change-it` needs `production` typed as confirmation")
+    .exit(15);
+    resume_with(&scene, "change-it: {confirm: staging}\n")
+        .says("not accepted")
         .exit(15);
-    resume_with(&scene, "change-it: {confirm: staging}\n").says("not accepted").exit(15);
     resume_with(&scene, "change-it: {confirm: production}\n")
         .says("error: step `change-it` needs the approval of olga")
         .exit(15);
     assert!(!begun(&scene, "change-it"));
-    resume_with(&scene, "change-it: {approve: bob}\n").says("not accepted").exit(15);
+    resume_with(&scene, "change-it: {confirm: production, approve: bob}\n")
+        .says("not accepted")
+        .exit(15);
     resume_with(&scene, "change-it: {confirm: production, approve: olga}\n")
         .says("Closed. outcome: over")
         .exit(0);
@@ -536,20 +712,32 @@ fn answers_that_are_no_answers_open_nothing() {
         (&big, "larger than 1 MiB"),
     ] {
         put(&scene, "answers.yaml", answers);
-        let said = say(&scene, "start ./small.yaml --run-id r-1 --answers answers.yaml")
-            .says("error: `answers.yaml` is not an answers file: ")
-            .says(why);
-        assert!(said.stderr.len() < 4000, "told in short: {} bytes", said.stderr.len());
+        let said = say(
+            &scene,
+            "start ./small.yaml --run-id r-1 --answers answers.yaml",
+        )
+        .says("error: `answers.yaml` is not an answers file: ")
+        .says(why);
+        assert!(
+            said.stderr.len() < 4000,
+            "told in short: {} bytes",
+            said.stderr.len()
+        );
         said.exit(2);
     }
-    say(&scene, "start ./small.yaml --run-id r-1 --answers nowhere.yaml")
-        .says("error: failed to read `nowhere.yaml`")
-        .exit(2);
+    say(
+        &scene,
+        "start ./small.yaml --run-id r-1 --answers nowhere.yaml",
+    )
+    .says("error: failed to read `nowhere.yaml`")
+    .exit(2);
     assert_eq!(executions(&scene), [""; 0]);
     say(&scene, "gate --target shop/production").exit(0);
     // On resuming neither: nothing is recorded.
     start(&scene).exit(15);
     let before = events(&scene).len();
-    resume_with(&scene, "lok: {done: true}\n").says("has no step `lok`").exit(2);
+    resume_with(&scene, "lok: {done: true}\n")
+        .says("has no step `lok`")
+        .exit(2);
     assert_eq!(events(&scene).len(), before);
 }
