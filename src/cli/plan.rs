@@ -12,7 +12,7 @@ use crate::runbook::shipped::RUNBOOKS;
 use super::context::Here;
 use super::documents;
 use super::error::{CliError, Exit};
-use super::start::{Which, ready};
+use super::start::{Missing, Which, ready};
 
 #[derive(Debug, Args)]
 pub(crate) struct ListArgs {
@@ -85,7 +85,7 @@ pub(crate) async fn plan(here: &mut Here, args: &PlanArgs) -> Result<Exit, CliEr
     let absent = std::cell::RefCell::new(Vec::new());
     let ready = ready(here, &args.which, history, found, |input| {
         absent.borrow_mut().push(input.id.to_string());
-        Some(Json::Null)
+        Missing::Left
     });
     let ready = ready.await?;
     let plan = Plan::new(ready.found.runbook, &ready.opened.by_hand);

@@ -79,7 +79,10 @@ pub(crate) async fn start(here: &mut Here, args: &StartArgs) -> Result<Exit, Cli
     let history = here.existing_history().await?;
     let found = documents::find_runbook(&args.which.runbook)?;
     let mut desk = Desk::find(args.answers.as_deref(), &found.runbook)?;
-    let ready = ready(here, &args.which, history, found, |input| desk.input(input)).await?;
+    let ready = ready(here, &args.which, history, found, |input| {
+        desk.input(input).map_or(Missing::Needed, Missing::Given)
+    })
+    .await?;
     refuse_frozen(&ready).await?;
     begin(here, &here.home.clone(), ready, desk, stepping::folder()).await
 }
@@ -92,7 +95,7 @@ pub(crate) async fn ready(
     which: &Which,
     history: History,
     mut found: Found,
-    missing: impl FnMut(&Input) -> Option<Json>,
+    missing: impl FnMut(&Input) -> Missing,
 ) -> Result<Ready, CliError> {
     let reference = found.reference();
     let profile = documents::apply_profile(which.profile.as_deref(), &mut found.runbook)?;
@@ -432,6 +435,16 @@ pub(crate) fn current_text(
     }
 }
 
+/// What becomes of an input that was neither given nor has a default.
+pub(crate) enum Missing {
+    /// Somebody gave it when asked.
+    Given(Json),
+    /// It is left out: what needs it is unknown.
+    Left,
+    /// It cannot be done without.
+    Needed,
+}
+
 /// These inputs, with the defaults of the others.
 pub(crate) fn defaults(runbook: &Runbook, given: &BTreeMap<Field, Json>) -> BTreeMap<Field, Json> {
     let defaults = runbook
@@ -447,7 +460,7 @@ pub(crate) fn defaults(runbook: &Runbook, given: &BTreeMap<Field, Json>) -> BTre
 fn inputs(
     runbook: &Runbook,
     given: &[String],
-    mut missing: impl FnMut(&Input) -> Option<Json>,
+    mut missing: impl FnMut(&Input) -> Missing,
 ) -> Result<BTreeMap<Field, Json>, CliError> {
     let mut inputs = BTreeMap::new();
     let mut wrong = Vec::new();
@@ -470,9 +483,14 @@ fn inputs(
         if inputs.contains_key(&input.id) {
             continue;
         }
-        match input.default.clone().or_else(|| missing(input)) {
-            Some(value) => drop(inputs.insert(input.id.clone(), value)),
-            None => absent.push(input),
+        let value = input
+            .default
+            .clone()
+            .map_or_else(|| missing(input), Missing::Given);
+        match value {
+            Missing::Given(value) => drop(inputs.insert(input.id.clone(), value)),
+            Missing::Left => {}
+            Missing::Needed => absent.push(input),
         }
     }
     wrong.extend(absent.iter().map(|input| {
