@@ -67,6 +67,9 @@ pub(crate) struct ResumeArgs {
     profile: Option<PathBuf>,
 }
 
+/// Most bytes of all inputs together: they stand on one line of the journal, with what else begins an execution.
+const LARGEST_INPUTS: usize = crate::journal::MAX_LINE / 2;
+
 /// A runbook made ready for a run: everything that can be refused before anything is recorded was not.
 pub(crate) struct Ready {
     pub(crate) found: Found,
@@ -501,6 +504,15 @@ fn inputs(
             input.kind.wanted()
         )
     }));
+    let size = inputs
+        .values()
+        .map(|value| value.to_string().len())
+        .sum::<usize>();
+    if size > LARGEST_INPUTS {
+        wrong.push(format!(
+            "the inputs have {size} bytes, and more than {LARGEST_INPUTS} do not fit into the journal"
+        ));
+    }
     if wrong.is_empty() {
         return Ok(inputs);
     }
