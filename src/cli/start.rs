@@ -184,7 +184,7 @@ pub(crate) async fn begin(
     let redactor = stepping::redactor(&ready.found.runbook.secrets, &ready.profile)?;
     let store = Store::open(home)?;
     let mut journal = store.create(ready.opened.id)?;
-    keep_documents(&journal, &ready.found)?;
+    ready.found.keep(&journal, &ready.opened.runbook)?;
     documents::keep_profile(&journal, &ready.profile)?;
     let opened = Event::Opened(Box::new(ready.opened.clone()));
     let entries = journal.append(&ready.opened.operator.name, &opened)?;
@@ -208,13 +208,6 @@ pub(crate) async fn begin(
     };
     bench.announce(&opened);
     step_through(here, bench, Vec::new()).await
-}
-
-fn keep_documents(journal: &Journal, found: &Found) -> Result<(), CliError> {
-    for source in &found.runbook.sources {
-        journal.keep(&format!("runbook/{}", source.file), source.text.as_bytes())?;
-    }
-    Ok(())
 }
 
 /// The hands of one execution.
@@ -270,7 +263,9 @@ pub(crate) async fn resume(here: &mut Here, args: &ResumeArgs) -> Result<Exit, C
         .map(str::trim)
         .filter(|reason| !reason.is_empty());
     let (mut found, mut adopted) = current_text(&store, &kept, &state, adopt)?;
-    let reference = found.reference();
+    let reference = adopted
+        .as_ref()
+        .map_or_else(|| state.runbook.clone(), |adopted| adopted.runbook.clone());
     let profile = current_profile(&store, &kept, &state, args.profile.as_deref(), &mut found)?;
     if profile.reference() != state.profile {
         let reason = adopt.ok_or_else(|| {
@@ -284,8 +279,8 @@ pub(crate) async fn resume(here: &mut Here, args: &ResumeArgs) -> Result<Exit, C
         });
     }
     documents::keep_profile(&journal, &profile)?;
-    if adopted.is_some() {
-        keep_documents(&journal, &found)?;
+    if let Some(adopted) = &adopted {
+        found.keep(&journal, &adopted.runbook)?;
     }
     let folder = stepping::folder();
     let by_hand = stepping::by_hand(&found.runbook, &profile.endpoints, &folder, Programs::Run);
@@ -408,7 +403,7 @@ pub(crate) fn current_text(
         (Ok(found), _) if same(&found) => Ok((found, None)),
         (Ok(found), Some(reason)) => {
             let adopted = Adopted {
-                runbook: found.reference(),
+                runbook: found.reference_after(reference),
                 profile: state.profile.clone(),
                 reason: reason.to_owned(),
             };
