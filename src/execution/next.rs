@@ -292,7 +292,7 @@ impl<'a> Course<'a> {
         if let Some(next) = self.readings(&wait.read.iter().collect::<Vec<_>>()) {
             return next;
         }
-        let (holds, observed) = gate::measure(&wait.until, &scope(self.plan, self.state, self.now));
+        let (holds, observed) = self.measure_read(&wait.read, &wait.until);
         Next::Record(Event::WaitLooked {
             step: self.step.id.clone(),
             holds,
@@ -300,21 +300,16 @@ impl<'a> Course<'a> {
         })
     }
 
-    fn repeat(&self, steps: &'a [Slug]) -> Next {
+    fn repeat(&self, ids: &'a [Slug]) -> Next {
         if let Some(stop) = self.refuse_before() {
             return stop;
         }
-        let steps: Vec<&Slug> = steps.iter().collect();
-        if let Some(next) = self.readings(&steps) {
+        if let Some(next) = self.readings(&ids.iter().collect::<Vec<_>>()) {
             return next;
         }
-        let failed = steps.iter().find_map(|id| {
-            let why = self.at.readings.get(*id)?.failed.as_ref()?;
-            Some(format!("`{id}` could not be read again: {why}"))
-        });
-        match failed {
+        match gate::unread(self.step, &self.at, ids) {
             Some(why) => self.verdict(StepVerdict::Failed { why }),
-            None => self.judged(),
+            None => self.judge(),
         }
     }
 
@@ -329,7 +324,13 @@ impl<'a> Course<'a> {
     fn check_again(&self, set: CheckSet) -> Next {
         let readings = self.plan.check_readings(set);
         self.readings(&readings).unwrap_or_else(|| {
-            let results = gate::judge_checks(self.plan, self.state, set, self.now);
+            let mut results = gate::judge_checks(self.plan, self.state, set, self.now);
+            for (check, result) in self.plan.checks(set).iter().zip(&mut results) {
+                if let Some(why) = gate::unread(self.step, &self.at, &check.read) {
+                    result.holds = Holds::Unknown;
+                    result.observed = why;
+                }
+            }
             Next::Record(Event::ChecksJudged {
                 step: self.step.id.clone(),
                 set: set.into(),
@@ -369,13 +370,16 @@ impl<'a> Course<'a> {
     /// The first of these readings that is not fresh; none when all are.
     fn readings(&self, ids: &[&Slug]) -> Option<Next> {
         let fresh = |id: &Slug| {
-            self.at
-                .readings
-                .get(id)
-                .is_some_and(|r| r.event > self.at.mark)
+            let read = self.at.readings.get(id);
+            read.is_some_and(|r| r.event > self.at.mark)
+                || (*id == self.step.id && self.at.performed)
         };
         let id = *ids.iter().find(|id| !fresh(id))?;
-        let step = self.plan.step(id)?;
+        let readable = |step: &&Step| step.id != self.step.id && !gate::needs_clearance(step);
+        let Some(step) = self.plan.step(id).filter(readable) else {
+            let why = "it is not a step that can be read again here".to_owned();
+            return Some(self.unknown(&format!("how to read `{id}`"), why));
+        };
         if !step.is_automated() {
             return Some(self.ask(Asked::ByHand {
                 work_of: id.clone(),
@@ -398,6 +402,11 @@ impl<'a> Course<'a> {
                 denied => self.refuse(denied),
             },
         })
+    }
+
+    fn measure_read(&self, read: &[Slug], expression: &Expression) -> (Holds, String) {
+        let scope = scope(self.plan, self.state, self.now);
+        gate::measure_read(self.step, &self.at, read, expression, &scope)
     }
 
     fn perform_own(&self, work: Work) -> Next {
@@ -431,9 +440,8 @@ impl<'a> Course<'a> {
     }
 
     fn afterwards(&self) -> (Vec<super::event::GuardVerdict>, StepVerdict) {
-        let scope = scope(self.plan, self.state, self.now);
         let (guards, broken) =
-            gate::judge_guards(self.plan.guards_after(self.step), &scope, Demand::After);
+            gate::judge_guards(self.plan, self.state, self.step, Demand::After, self.now);
         if !broken.is_empty() {
             let ids = broken.into_iter().map(|v| v.id).collect();
             return (guards, StepVerdict::Violated { guards: ids });
@@ -443,9 +451,10 @@ impl<'a> Course<'a> {
             .verify
             .as_ref()
             .filter(|_| gate::needs_clearance(self.step))
-            .map(|v| &v.expect);
-        for expected in verify.into_iter().chain(&self.step.expect) {
-            let (holds, observed) = gate::measure(expected, &scope);
+            .map(|v| (&v.expect, &v.read[..]));
+        let expect = self.step.expect.as_ref().map(|expect| (expect, &[][..]));
+        for (expected, read) in verify.into_iter().chain(expect) {
+            let (holds, observed) = self.measure_read(read, expected);
             if holds != Holds::Yes {
                 let why = format!("expected {}; measured {observed}", expected.source());
                 return (guards, StepVerdict::Failed { why });
@@ -470,8 +479,7 @@ impl<'a> Course<'a> {
         };
         self.readings(&verify.read.iter().collect::<Vec<_>>())
             .unwrap_or_else(|| {
-                let (holds, observed) =
-                    gate::measure(&verify.expect, &scope(self.plan, self.state, self.now));
+                let (holds, observed) = self.measure_read(&verify.read, &verify.expect);
                 self.verdict(match holds {
                     Holds::Yes => StepVerdict::TookEffect { observed },
                     Holds::No => StepVerdict::NoEffect { observed },

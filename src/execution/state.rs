@@ -22,8 +22,8 @@ use crate::ids::{Field, Slug};
 
 use super::event::{
     Answer, Artifact, AttemptFinished, AttemptStarted, CheckResult, CheckSetName, Chosen, Ending,
-    Event, FileRef, Found, Holds, Learned, Opened, Operator, Origin, Resumed, RunbookRef,
-    StepVerdict,
+    Event, FileRef, Found, HistoryWork, Holds, Learned, Opened, Operator, Origin, Resumed,
+    RunbookRef, StepVerdict, Work,
 };
 use super::step::{Approval, Doubt, Failure, OpenAttempt, StepEnd, StepState, Waiting};
 
@@ -416,6 +416,9 @@ impl State {
             }
         } else {
             step.read(&finished.work_of, events, failed.clone());
+        }
+        if failed.is_some() && open.work == Work::History(HistoryWork::ReadRun) {
+            self.run = None;
         }
         if let Some(learned) = &finished.learned {
             self.learn(learned);
