@@ -253,6 +253,7 @@ impl State {
             Event::AttemptFinished(finished) => self.finish(at, finished)?,
             Event::Answered { step, answer } => self.answer(at, step, answer)?,
             Event::NotApplicable { step, .. } => {
+                self.idle(step, event.name())?;
                 self.steps(step).ended = Some(StepEnd::NotApplicable);
             }
             Event::Refused { step, grounds } => {
@@ -274,7 +275,10 @@ impl State {
                 self.idle(step, event.name())?;
                 self.judge(step, verdict);
             }
-            Event::WaitLooked { step, holds, .. } => self.look(at, step, *holds),
+            Event::WaitLooked { step, holds, .. } => {
+                self.idle(step, event.name())?;
+                self.look(at, step, *holds);
+            }
             Event::Aborted { reason } => {
                 self.standing = Standing::Aborted {
                     reason: reason.clone(),
@@ -283,6 +287,7 @@ impl State {
             Event::Closed {
                 outcome, success, ..
             } => {
+                self.settled(event.name())?;
                 self.standing = Standing::Closed {
                     outcome: outcome.clone(),
                     success: *success,
@@ -296,11 +301,30 @@ impl State {
         self.steps.entry(id.clone()).or_default()
     }
 
-    fn idle(&self, step: &Slug, what: &'static str) -> Result<(), Illegal> {
-        match self.steps.get(step).and_then(|s| s.open.as_ref()) {
-            Some(open) => Err(Illegal {
+    /// Nothing is under way in the step, and it has not ended: what has ended is never overwritten.
+    fn idle(&self, id: &Slug, what: &'static str) -> Result<(), Illegal> {
+        let Some(step) = self.steps.get(id) else {
+            return Ok(());
+        };
+        let why = match &step.open {
+            Some(open) => format!("`{}` is under way", open.work_of),
+            None if step.ended.is_some() => format!("`{id}` has ended"),
+            None => return Ok(()),
+        };
+        Err(Illegal { what, why })
+    }
+
+    /// Nothing is under way, in doubt or failed anywhere.
+    fn settled(&self, what: &'static str) -> Result<(), Illegal> {
+        let mut steps = self.steps.iter();
+        let unsettled = steps.find(|(_, step)| {
+            let stuck = step.doubt.is_some() || step.failure.is_some();
+            step.open.is_some() || (stuck && step.ended.is_none())
+        });
+        match unsettled {
+            Some((id, _)) => Err(Illegal {
                 what,
-                why: format!("`{}` is under way", open.work_of),
+                why: format!("`{id}` is not settled"),
             }),
             None => Ok(()),
         }
@@ -362,8 +386,8 @@ impl State {
         if own && step.doubt.is_some() {
             return illegal("the step is in doubt");
         }
-        if step.ended.is_some() {
-            return illegal("the step has ended");
+        if own && step.performed {
+            return illegal("the step was performed already");
         }
         if own {
             step.attempts += 1;
@@ -510,6 +534,7 @@ impl State {
                     self.find(at, id, found);
                 }
                 _ if stuck => return illegal("the step failed or is in doubt"),
+                _ if step.performed => return illegal("the step was performed already"),
                 _ => {
                     step.open = None;
                     step.performed = true;
@@ -517,6 +542,9 @@ impl State {
                     self.find(at, id, found);
                 }
             },
+            Answer::Chosen(_) if stuck || step.performed => {
+                return illegal("nothing is to be decided");
+            }
             Answer::Chosen(chosen) => {
                 step.performed = true;
                 step.mark = events;
