@@ -16,8 +16,8 @@ use super::state::State;
 use super::step::StepState;
 use super::work::subject;
 
-/// How long a preflight holds. Longer than it takes to act on it, shorter than a shift.
-pub const PREFLIGHT_HOLDS: Span = Span::from_secs(30 * 60);
+/// How long a judged set of checks holds. Longer than it takes to act on it, shorter than a shift.
+pub const CHECKS_HOLD: Span = Span::from_secs(30 * 60);
 
 /// What the run history says about the target's freezes, read now.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -216,16 +216,19 @@ fn is_acknowledged(state: &State, result: &CheckResult) -> bool {
         .is_some_and(|ack| ack.observed == observation(result))
 }
 
-/// Whether the preflight must be judged again before the next change.
+/// Whether a set of checks must be judged again before what stands on it: a change on the preflight, the release on the
+/// closing checks.
 #[must_use]
-pub fn preflight_is_stale(state: &State, now: Timestamp) -> bool {
-    state
-        .preflight_at
-        .is_none_or(|at| now.since(at) > PREFLIGHT_HOLDS || now < at)
+pub fn is_stale(set: CheckSet, state: &State, now: Timestamp) -> bool {
+    let judged = match set {
+        CheckSet::Preflight => state.preflight_at,
+        CheckSet::Closing => state.closing_at,
+    };
+    judged.is_none_or(|at| now.since(at) > CHECKS_HOLD || now < at)
 }
 
 fn preflight_grounds(plan: &Plan, state: &State, now: Timestamp) -> Vec<Ground> {
-    if preflight_is_stale(state, now) {
+    if is_stale(CheckSet::Preflight, state, now) {
         return vec![Ground::PreflightStale];
     }
     let results: Option<Vec<CheckResult>> = plan

@@ -7,7 +7,7 @@
 use crate::clock::{Span, Timestamp};
 use crate::expr::{Expression, Truth};
 use crate::ids::Slug;
-use crate::runbook::model::{Action, CheckSet, Choose, Necessity, Step, Wait};
+use crate::runbook::model::{Action, CheckSet, Choose, HistoryCall, Necessity, Step, Wait};
 
 use super::event::{Event, Ground, Holds, StepVerdict, Work};
 use super::found::{derive, is_derived};
@@ -16,8 +16,11 @@ use super::plan::{Plan, distinct};
 use super::question::{Asked, Question, Way};
 use super::scope::scope;
 use super::state::{Standing, State};
-use super::step::{Approval, Doubt, Failure, StepState};
+use super::step::{Approval, Doubt, Failure, StepState, Waiting};
 use super::work::{render, subject};
+
+/// How much later than agreed a look may be before what lay in between counts as unwatched.
+const UNWATCHED: Span = Span::from_secs(60);
 
 /// What comes next.
 #[derive(Debug, Clone, PartialEq)]
@@ -70,15 +73,22 @@ pub fn next(plan: &Plan, state: &State, now: Timestamp) -> Next {
 
 fn close(plan: &Plan, state: &State, now: Timestamp) -> Event {
     let scope = scope(plan, state, now);
-    let mut outcomes = plan.runbook().outcomes.iter();
-    let label = outcomes
-        .find(|o| o.when.truth(&scope) == Truth::True)
-        .or(plan.runbook().outcomes.last());
+    let outcomes = &plan.runbook().outcomes;
+    let mut truths = outcomes.iter().map(|o| (o, o.when.truth(&scope)));
+    // Up to the first that holds. One before it that is unknown might have been it: then success cannot be claimed.
+    let mut unknown = false;
+    let label = truths
+        .find(|(_, truth)| {
+            unknown |= matches!(truth, Truth::Unknown(_));
+            truth.is_true()
+        })
+        .map(|(outcome, _)| outcome)
+        .or(outcomes.last());
     let entries = state.events + 1;
     match label {
         Some(o) => Event::Closed {
             outcome: o.label.clone(),
-            success: o.success,
+            success: o.success && !unknown,
             entries,
         },
         // A runbook without outcomes cannot be built; aborting is the answer that claims nothing.
@@ -139,12 +149,15 @@ impl<'a> Course<'a> {
             Action::Choose(choose) => self.choose(choose),
             Action::Wait(wait) => self.wait(wait),
             Action::Repeat(steps) => self.repeat(steps),
-            Action::Checks(set) => self.check(*set).unwrap_or_else(|| self.judge()),
+            Action::Checks(set) => self
+                .refuse_before()
+                .or_else(|| self.check(*set))
+                .unwrap_or_else(|| self.judge()),
         }
     }
 
     fn change(&self) -> Next {
-        if gate::preflight_is_stale(self.state, self.now) {
+        if gate::is_stale(CheckSet::Preflight, self.state, self.now) {
             return self.check_again(CheckSet::Preflight);
         }
         if let Some(stop) = self.refuse_checks(CheckSet::Preflight) {
@@ -195,6 +208,14 @@ impl<'a> Course<'a> {
     }
 
     fn read(&self) -> Next {
+        // The freeze is released on what was found at the end, not on what was found before a night's sleep.
+        let releases = self.step.action == Action::History(HistoryCall::ReleaseFreeze);
+        if releases && gate::is_stale(CheckSet::Closing, self.state, self.now) {
+            return self.check_again(CheckSet::Closing);
+        }
+        if releases && let Some(stop) = self.refuse_checks(CheckSet::Closing) {
+            return stop;
+        }
         if let Some(stop) = self.refuse_before() {
             return stop;
         }
@@ -246,29 +267,35 @@ impl<'a> Course<'a> {
     }
 
     fn wait(&self, wait: &Wait) -> Next {
-        if let Some(stop) = self.refuse_before() {
-            return stop;
-        }
-        let scope = scope(self.plan, self.state, self.now);
         let Some(waiting) = &self.at.wait else {
-            return self.look(wait);
+            return self.refuse_before().unwrap_or_else(|| self.look(wait));
         };
+        let scope = scope(self.plan, self.state, self.now);
         let sustain = wait.sustain.as_ref().map(|s| s.span(&scope)).transpose();
         let (sustain, every) = match (sustain, wait.every.span(&scope)) {
             (Ok(sustain), Ok(every)) => (sustain.unwrap_or(Span::from_secs(0)), every),
             (Err(why), _) | (_, Err(why)) => return self.unknown("how long to wait", why),
         };
-        if waiting
-            .held_since
-            .is_some_and(|since| waiting.looked.since(since) >= sustain)
-        {
-            return self.judge();
-        }
-        if let Some(breach) = &wait.fail_when
-            && let (Holds::Yes, observed) = gate::measure(breach, &scope)
-        {
+        let breach = wait
+            .fail_when
+            .as_ref()
+            .map(|breach| (breach, gate::measure(breach, &scope)));
+        if let Some((breach, (Holds::Yes, observed))) = &breach {
             return self.verdict(StepVerdict::Failed {
                 why: format!("{} ({observed})", breach.source()),
+            });
+        }
+        let ruled_out = breach.is_none_or(|(_, (holds, _))| holds == Holds::No);
+        let held = |since| waiting.looked.since(since) >= sustain;
+        if ruled_out && waiting.held_since.is_some_and(held) {
+            return self.judge();
+        }
+        if self.nobody_looked(waiting, every) {
+            let observed = format!("nobody looked since {}", waiting.looked);
+            return Next::Record(Event::WaitLooked {
+                step: self.step.id.clone(),
+                holds: Holds::Unknown,
+                observed,
             });
         }
         if waiting.looked.since(waiting.began) >= self.step.timeout {
@@ -286,6 +313,13 @@ impl<'a> Course<'a> {
         } else {
             self.look(wait)
         }
+    }
+
+    /// Whether what held was left unwatched, as on a machine that slept: a minute and one look more than agreed.
+    fn nobody_looked(&self, waiting: &Waiting, every: Span) -> bool {
+        let looking = self.at.readings.values().any(|r| r.event > self.at.mark);
+        let agreed = waiting.looked.plus(every).plus(every).plus(UNWATCHED);
+        waiting.held_since.is_some() && !looking && self.now > agreed
     }
 
     fn look(&self, wait: &Wait) -> Next {

@@ -74,6 +74,8 @@ pub struct State {
     pub acknowledged: BTreeMap<Slug, Acknowledged>,
     /// When the preflight was last judged in this process.
     pub preflight_at: Option<Timestamp>,
+    /// When the closing checks were last judged in this process.
+    pub closing_at: Option<Timestamp>,
     /// Comments that the run history has.
     pub comments: u64,
     /// Each step that was touched.
@@ -180,6 +182,7 @@ impl State {
             checks: BTreeMap::new(),
             acknowledged: BTreeMap::new(),
             preflight_at: None,
+            closing_at: None,
             comments: 0,
             steps: BTreeMap::new(),
         })
@@ -267,8 +270,9 @@ impl State {
                 self.steps(step).checked = self.events;
                 self.checks
                     .extend(results.iter().map(|r| (r.id.clone(), r.clone())));
-                if *set == CheckSetName::Preflight {
-                    self.preflight_at = Some(at);
+                match set {
+                    CheckSetName::Preflight => self.preflight_at = Some(at),
+                    CheckSetName::Closing => self.closing_at = Some(at),
                 }
             }
             Event::StepJudged { step, verdict, .. } => {
@@ -340,12 +344,16 @@ impl State {
         }
         // Whatever was measured or agreed before the interruption is measured and agreed again before the next change.
         self.preflight_at = None;
+        self.closing_at = None;
         let mark = self.events;
         for step in self.steps.values_mut() {
             step.mark = mark;
             step.confirmed = false;
             step.approval = None;
             step.wait = None;
+            if let Some(doubt) = &mut step.doubt {
+                doubt.unsettled = None;
+            }
             if let Some(open) = step.open.take().filter(|open| open.change) {
                 let why = format!(
                     "attempt {} began at {} and its outcome was not recorded",
@@ -586,6 +594,10 @@ impl State {
             Answer::Retry { .. } if step.doubt.is_some() => return illegal("the step is in doubt"),
             Answer::Retry { .. } | Answer::LookAgain if !stuck => return illegal("nothing failed"),
             Answer::Retry { .. } => {
+                // Every gate is measured again; that takes the preflight in.
+                self.preflight_at = None;
+                self.closing_at = None;
+                let step = self.steps(id);
                 let again = StepState {
                     attempts: step.attempts,
                     changed: step.changed,
@@ -598,6 +610,9 @@ impl State {
                 step.failure = None;
                 step.mark = events;
                 step.wait = None;
+                if let Some(doubt) = &mut step.doubt {
+                    doubt.unsettled = None;
+                }
             }
             Answer::DoneByHand { .. } | Answer::NotDone { .. } if !stuck && step.open.is_none() => {
                 return illegal("nothing failed and nothing is under way");
