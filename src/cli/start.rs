@@ -486,10 +486,12 @@ fn inputs(
         if inputs.contains_key(&input.id) {
             continue;
         }
-        let value = input
-            .default
-            .clone()
-            .map_or_else(|| missing(input), Missing::Given);
+        let value = match &input.default {
+            Some(default) => Missing::Given(default.clone()),
+            // Whoever left one question is not asked the next.
+            None if !absent.is_empty() => Missing::Needed,
+            None => missing(input),
+        };
         match value {
             Missing::Given(value) => drop(inputs.insert(input.id.clone(), value)),
             Missing::Left => {}

@@ -242,7 +242,7 @@ fn chosen(
             None => format!("there is no option `{option}`; there is {}", join(&offered)),
         }));
     }
-    let (guards, refused) = gate::judge_guards(plan.guards_before(step), &scope, Demand::Before);
+    let (guards, refused) = gate::judge_guards(plan, state, step, Demand::Before, now);
     if let Some(guard) = refused.first() {
         return Err(NotAccepted(format!(
             "guard `{}` refuses: {}",

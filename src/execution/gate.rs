@@ -4,7 +4,7 @@
 
 use crate::clock::{Span, Timestamp};
 use crate::digest::Digest;
-use crate::expr::{Scope, Truth};
+use crate::expr::{Expression, Scope, Truth};
 use crate::ids::Slug;
 use crate::runbook::model::{CheckSet, Effect, Guard, Severity, Step};
 
@@ -13,10 +13,11 @@ use super::event::{CheckResult, Clearance, Ground, GuardVerdict, Holds, Severity
 use super::plan::Plan;
 use super::scope::scope;
 use super::state::State;
+use super::step::StepState;
 use super::work::subject;
 
-/// How long a preflight holds. Longer than it takes to act on it, shorter than a shift.
-pub const PREFLIGHT_HOLDS: Span = Span::from_secs(30 * 60);
+/// How long a judged set of checks holds. Longer than it takes to act on it, shorter than a shift.
+pub const CHECKS_HOLD: Span = Span::from_secs(30 * 60);
 
 /// What the run history says about the target's freezes, read now.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,11 +49,7 @@ pub fn clear(
     now: Timestamp,
 ) -> Result<Clearance, Vec<Ground>> {
     let mut grounds = preflight_grounds(plan, state, now);
-    let (guards, refused) = judge_guards(
-        plan.guards_before(step),
-        &scope(plan, state, now),
-        Demand::Before,
-    );
+    let (guards, refused) = judge_guards(plan, state, step, Demand::Before, now);
     grounds.extend(refused.into_iter().map(Ground::Guard));
     grounds.extend(denials(plan, work));
     grounds.extend(unconfirmed(state, step));
@@ -81,11 +78,7 @@ pub fn grounds_before(
     work: Option<&Work>,
     now: Timestamp,
 ) -> Vec<Ground> {
-    let (_, refused) = judge_guards(
-        plan.guards_before(step),
-        &scope(plan, state, now),
-        Demand::Before,
-    );
+    let (_, refused) = judge_guards(plan, state, step, Demand::Before, now);
     let denied = work.into_iter().flat_map(|work| denials(plan, work));
     refused
         .into_iter()
@@ -103,20 +96,32 @@ pub enum Demand {
     After,
 }
 
-/// Judges the guards: all of them, and those that are not clear.
-pub fn judge_guards<'a>(
-    guards: impl Iterator<Item = &'a Guard>,
-    scope: &Scope,
+/// Judges the guards on a step: all of them, and those that are not clear. A guard whose reading failed is unknown,
+/// whatever was known before: an old value must not pass for a new one.
+#[must_use]
+pub fn judge_guards(
+    plan: &Plan,
+    state: &State,
+    step: &Step,
     demand: Demand,
+    now: Timestamp,
 ) -> (Vec<GuardVerdict>, Vec<GuardVerdict>) {
+    let scope = scope(plan, state, now);
+    let at = state.step(&step.id);
+    let guards: Vec<(&Guard, Option<&Expression>)> = match demand {
+        Demand::Before => plan
+            .guards_before(step)
+            .map(|g| (g, g.require.as_ref()))
+            .collect(),
+        Demand::After => plan
+            .guards_after(step)
+            .map(|g| (g, g.ensure.as_ref()))
+            .collect(),
+    };
     let mut all = Vec::new();
-    for guard in guards {
-        let expression = match demand {
-            Demand::Before => &guard.require,
-            Demand::After => &guard.ensure,
-        };
+    for (guard, expression) in guards {
         if let Some(expression) = expression {
-            let (holds, observed) = measure(expression, scope);
+            let (holds, observed) = measure_read(step, &at, &guard.read, expression, &scope);
             all.push(GuardVerdict {
                 id: guard.id.clone(),
                 holds,
@@ -134,7 +139,7 @@ pub fn judge_guards<'a>(
 
 /// Whether an expression holds, with what was measured.
 #[must_use]
-pub fn measure(expression: &crate::expr::Expression, scope: &Scope) -> (Holds, String) {
+pub fn measure(expression: &Expression, scope: &Scope) -> (Holds, String) {
     let observed = expression.observed(scope);
     match expression.truth(scope) {
         Truth::True => (Holds::Yes, observed),
@@ -142,6 +147,33 @@ pub fn measure(expression: &crate::expr::Expression, scope: &Scope) -> (Holds, S
         Truth::Unknown(why) if observed.is_empty() => (Holds::Unknown, why.to_string()),
         Truth::Unknown(why) => (Holds::Unknown, format!("{why} ({observed})")),
     }
+}
+
+/// Whether an expression holds that is judged by what was just read on behalf of a step.
+pub(super) fn measure_read(
+    step: &Step,
+    at: &StepState,
+    read: &[Slug],
+    expression: &Expression,
+    scope: &Scope,
+) -> (Holds, String) {
+    match unread(step, at, read) {
+        Some(why) => (Holds::Unknown, why),
+        None => measure(expression, scope),
+    }
+}
+
+/// Why what had to be read on behalf of a step cannot be relied on; none where it can.
+pub(super) fn unread(step: &Step, at: &StepState, read: &[Slug]) -> Option<String> {
+    read.iter().find_map(|id| match at.readings.get(id) {
+        // What the step itself found out is as new as the step.
+        _ if *id == step.id && at.performed => None,
+        Some(reading) if reading.event > at.mark => reading
+            .failed
+            .as_ref()
+            .map(|why| format!("`{id}` could not be read again: {why}")),
+        Some(_) | None => Some(format!("`{id}` was not read again")),
+    })
 }
 
 /// Judges every check of a set.
@@ -184,16 +216,19 @@ fn is_acknowledged(state: &State, result: &CheckResult) -> bool {
         .is_some_and(|ack| ack.observed == observation(result))
 }
 
-/// Whether the preflight must be judged again before the next change.
+/// Whether a set of checks must be judged again before what stands on it: a change on the preflight, the release on the
+/// closing checks.
 #[must_use]
-pub fn preflight_is_stale(state: &State, now: Timestamp) -> bool {
-    state
-        .preflight_at
-        .is_none_or(|at| now.since(at) > PREFLIGHT_HOLDS || now < at)
+pub fn is_stale(set: CheckSet, state: &State, now: Timestamp) -> bool {
+    let judged = match set {
+        CheckSet::Preflight => state.preflight_at,
+        CheckSet::Closing => state.closing_at,
+    };
+    judged.is_none_or(|at| now.since(at) > CHECKS_HOLD || now < at)
 }
 
 fn preflight_grounds(plan: &Plan, state: &State, now: Timestamp) -> Vec<Ground> {
-    if preflight_is_stale(state, now) {
+    if is_stale(CheckSet::Preflight, state, now) {
         return vec![Ground::PreflightStale];
     }
     let results: Option<Vec<CheckResult>> = plan

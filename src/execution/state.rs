@@ -22,8 +22,8 @@ use crate::ids::{Field, Slug};
 
 use super::event::{
     Answer, Artifact, AttemptFinished, AttemptStarted, CheckResult, CheckSetName, Chosen, Ending,
-    Event, FileRef, Found, Holds, Learned, Opened, Operator, Origin, Resumed, RunbookRef,
-    StepVerdict,
+    Event, FileRef, Found, HistoryWork, Holds, Learned, Opened, Operator, Origin, Resumed,
+    RunbookRef, StepVerdict, Work,
 };
 use super::step::{Approval, Doubt, Failure, OpenAttempt, StepEnd, StepState, Waiting};
 
@@ -74,6 +74,8 @@ pub struct State {
     pub acknowledged: BTreeMap<Slug, Acknowledged>,
     /// When the preflight was last judged in this process.
     pub preflight_at: Option<Timestamp>,
+    /// When the closing checks were last judged in this process.
+    pub closing_at: Option<Timestamp>,
     /// Comments that the run history has.
     pub comments: u64,
     /// Each step that was touched.
@@ -180,6 +182,7 @@ impl State {
             checks: BTreeMap::new(),
             acknowledged: BTreeMap::new(),
             preflight_at: None,
+            closing_at: None,
             comments: 0,
             steps: BTreeMap::new(),
         })
@@ -253,6 +256,7 @@ impl State {
             Event::AttemptFinished(finished) => self.finish(at, finished)?,
             Event::Answered { step, answer } => self.answer(at, step, answer)?,
             Event::NotApplicable { step, .. } => {
+                self.idle(step, event.name())?;
                 self.steps(step).ended = Some(StepEnd::NotApplicable);
             }
             Event::Refused { step, grounds } => {
@@ -266,15 +270,19 @@ impl State {
                 self.steps(step).checked = self.events;
                 self.checks
                     .extend(results.iter().map(|r| (r.id.clone(), r.clone())));
-                if *set == CheckSetName::Preflight {
-                    self.preflight_at = Some(at);
+                match set {
+                    CheckSetName::Preflight => self.preflight_at = Some(at),
+                    CheckSetName::Closing => self.closing_at = Some(at),
                 }
             }
             Event::StepJudged { step, verdict, .. } => {
                 self.idle(step, event.name())?;
                 self.judge(step, verdict);
             }
-            Event::WaitLooked { step, holds, .. } => self.look(at, step, *holds),
+            Event::WaitLooked { step, holds, .. } => {
+                self.idle(step, event.name())?;
+                self.look(at, step, *holds);
+            }
             Event::Aborted { reason } => {
                 self.standing = Standing::Aborted {
                     reason: reason.clone(),
@@ -283,6 +291,7 @@ impl State {
             Event::Closed {
                 outcome, success, ..
             } => {
+                self.settled(event.name())?;
                 self.standing = Standing::Closed {
                     outcome: outcome.clone(),
                     success: *success,
@@ -296,11 +305,30 @@ impl State {
         self.steps.entry(id.clone()).or_default()
     }
 
-    fn idle(&self, step: &Slug, what: &'static str) -> Result<(), Illegal> {
-        match self.steps.get(step).and_then(|s| s.open.as_ref()) {
-            Some(open) => Err(Illegal {
+    /// Nothing is under way in the step, and it has not ended: what has ended is never overwritten.
+    fn idle(&self, id: &Slug, what: &'static str) -> Result<(), Illegal> {
+        let Some(step) = self.steps.get(id) else {
+            return Ok(());
+        };
+        let why = match &step.open {
+            Some(open) => format!("`{}` is under way", open.work_of),
+            None if step.ended.is_some() => format!("`{id}` has ended"),
+            None => return Ok(()),
+        };
+        Err(Illegal { what, why })
+    }
+
+    /// Nothing is under way, in doubt or failed anywhere.
+    fn settled(&self, what: &'static str) -> Result<(), Illegal> {
+        let mut steps = self.steps.iter();
+        let unsettled = steps.find(|(_, step)| {
+            let stuck = step.doubt.is_some() || step.failure.is_some();
+            step.open.is_some() || (stuck && step.ended.is_none())
+        });
+        match unsettled {
+            Some((id, _)) => Err(Illegal {
                 what,
-                why: format!("`{}` is under way", open.work_of),
+                why: format!("`{id}` is not settled"),
             }),
             None => Ok(()),
         }
@@ -316,12 +344,16 @@ impl State {
         }
         // Whatever was measured or agreed before the interruption is measured and agreed again before the next change.
         self.preflight_at = None;
+        self.closing_at = None;
         let mark = self.events;
         for step in self.steps.values_mut() {
             step.mark = mark;
             step.confirmed = false;
             step.approval = None;
             step.wait = None;
+            if let Some(doubt) = &mut step.doubt {
+                doubt.unsettled = None;
+            }
             if let Some(open) = step.open.take().filter(|open| open.change) {
                 let why = format!(
                     "attempt {} began at {} and its outcome was not recorded",
@@ -362,8 +394,8 @@ impl State {
         if own && step.doubt.is_some() {
             return illegal("the step is in doubt");
         }
-        if step.ended.is_some() {
-            return illegal("the step has ended");
+        if own && step.performed {
+            return illegal("the step was performed already");
         }
         if own {
             step.attempts += 1;
@@ -416,6 +448,9 @@ impl State {
             }
         } else {
             step.read(&finished.work_of, events, failed.clone());
+        }
+        if failed.is_some() && open.work == Work::History(HistoryWork::ReadRun) {
+            self.run = None;
         }
         if let Some(learned) = &finished.learned {
             self.learn(learned);
@@ -507,6 +542,7 @@ impl State {
                     self.find(at, id, found);
                 }
                 _ if stuck => return illegal("the step failed or is in doubt"),
+                _ if step.performed => return illegal("the step was performed already"),
                 _ => {
                     step.open = None;
                     step.performed = true;
@@ -514,6 +550,9 @@ impl State {
                     self.find(at, id, found);
                 }
             },
+            Answer::Chosen(_) if stuck || step.performed => {
+                return illegal("nothing is to be decided");
+            }
             Answer::Chosen(chosen) => {
                 step.performed = true;
                 step.mark = events;
@@ -555,6 +594,10 @@ impl State {
             Answer::Retry { .. } if step.doubt.is_some() => return illegal("the step is in doubt"),
             Answer::Retry { .. } | Answer::LookAgain if !stuck => return illegal("nothing failed"),
             Answer::Retry { .. } => {
+                // Every gate is measured again; that takes the preflight in.
+                self.preflight_at = None;
+                self.closing_at = None;
+                let step = self.steps(id);
                 let again = StepState {
                     attempts: step.attempts,
                     changed: step.changed,
@@ -567,6 +610,9 @@ impl State {
                 step.failure = None;
                 step.mark = events;
                 step.wait = None;
+                if let Some(doubt) = &mut step.doubt {
+                    doubt.unsettled = None;
+                }
             }
             Answer::DoneByHand { .. } | Answer::NotDone { .. } if !stuck && step.open.is_none() => {
                 return illegal("nothing failed and nothing is under way");
