@@ -153,7 +153,11 @@ pub(crate) struct Out;
 impl Out {
     /// Writes a line of data.
     pub(crate) fn data(&mut self, line: impl fmt::Display) -> Result<(), CliError> {
-        writeln!(anstream::stdout().lock(), "{line}").map_err(|error| lost(&error))
+        match writeln!(anstream::stdout().lock(), "{line}") {
+            // A reader that has gone wants no more, and what was found out stays what it is.
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+            written => written.map_err(|error| lost(&error)),
+        }
     }
 
     /// Writes one JSON document of data.

@@ -205,8 +205,8 @@ fn steps<'a>(plan: &'a Plan, missing: &'a dyn Fn(&Step) -> Option<&'a str>) -> V
             ),
         ));
         let gates: Vec<&str> = plan.do_nots(step).map(|g| g.id.as_str()).collect();
-        let mut more = vec![how(step)];
-        more.extend(missing(step).map(|why| format!("by hand: {why}")));
+        let mut more =
+            vec![missing(step).map_or_else(|| how(step), |why| format!("by hand: {why}"))];
         more.extend(step.when.as_ref().map(|when| format!("when {when}")));
         more.extend((!gates.is_empty()).then(|| format!("guards: {}", gates.join(", "))));
         more.extend(
