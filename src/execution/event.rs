@@ -450,6 +450,8 @@ pub enum Answer {
     Confirmed {
         /// As typed; equal to what was asked for.
         typed: String,
+        /// The digest of exactly what was about to be performed; void as soon as it is anything else.
+        subject: Digest,
     },
     /// What is about to be performed was approved.
     Approved {
@@ -490,8 +492,10 @@ pub enum Answer {
         /// How, and how that is known.
         reason: String,
     },
-    /// An attempt in doubt did not take effect.
+    /// An attempt in doubt did not take effect, or what is by hand could not be done.
     NotDone {
+        /// The step that could not be read on behalf of the one under way; absent for its own work.
+        work_of: Option<Slug>,
         /// How that is known.
         reason: String,
     },

@@ -348,7 +348,7 @@ impl State {
         let mark = self.events;
         for step in self.steps.values_mut() {
             step.mark = mark;
-            step.confirmed = false;
+            step.confirmed = None;
             step.approval = None;
             step.wait = None;
             if let Some(doubt) = &mut step.doubt {
@@ -456,10 +456,7 @@ impl State {
             self.learn(learned);
         }
         if failed.is_some() {
-            // What could not be read is not known any more: an old value must not pass for a new one.
-            self.facts.retain(|_, fact| fact.step != finished.work_of);
-            self.evidence
-                .retain(|_, item| item.step != finished.work_of);
+            self.forget(&finished.work_of);
             return Ok(());
         }
         for (id, value) in &finished.facts {
@@ -469,6 +466,12 @@ impl State {
             self.capture(at, item, &finished.work_of);
         }
         Ok(())
+    }
+
+    /// What could not be read is not known any more: an old value must not pass for a new one.
+    fn forget(&mut self, work_of: &Slug) {
+        self.facts.retain(|_, fact| fact.step != *work_of);
+        self.evidence.retain(|_, item| item.step != *work_of);
     }
 
     fn learn(&mut self, learned: &Learned) {
@@ -542,10 +545,13 @@ impl State {
                     self.find(at, id, found);
                 }
                 _ if stuck => return illegal("the step failed or is in doubt"),
-                _ if step.performed => return illegal("the step was performed already"),
+                _ if step.performed && !step.read_back => {
+                    return illegal("the step was performed already");
+                }
                 _ => {
                     step.open = None;
                     step.performed = true;
+                    step.read_back = false;
                     step.mark = events;
                     self.find(at, id, found);
                 }
@@ -558,8 +564,8 @@ impl State {
                 step.mark = events;
                 self.decisions.insert(id.clone(), chosen.clone());
             }
-            Answer::Confirmed { .. } => {
-                step.confirmed = true;
+            Answer::Confirmed { subject, .. } => {
+                step.confirmed = Some(*subject);
                 step.mark = events;
             }
             Answer::Approved {
@@ -614,7 +620,17 @@ impl State {
                     doubt.unsettled = None;
                 }
             }
-            Answer::DoneByHand { .. } | Answer::NotDone { .. } if !stuck && step.open.is_none() => {
+            Answer::NotDone {
+                work_of: Some(other),
+                reason,
+            } if other != id => {
+                step.read(other, events, Some(reason.clone()));
+                self.forget(other);
+            }
+            Answer::NotDone { .. } if step.performed && !stuck => {
+                return illegal("the step was performed already");
+            }
+            Answer::DoneByHand { .. } if !stuck && step.open.is_none() => {
                 return illegal("nothing failed and nothing is under way");
             }
             Answer::DoneByHand { found, .. } => {
@@ -625,12 +641,14 @@ impl State {
                 step.mark = events;
                 self.find(at, id, found);
             }
-            Answer::NotDone { reason } => {
-                step.open = None;
-                step.doubt = None;
-                step.failure = Some(Failure::Attempt {
-                    why: format!("it did not take effect: {reason}"),
-                });
+            Answer::NotDone { reason, .. } => {
+                let begun = step.open.take().is_some() | step.doubt.take().is_some();
+                let why = if begun {
+                    format!("it did not take effect: {reason}")
+                } else {
+                    format!("it could not be done: {reason}")
+                };
+                step.failure = Some(Failure::Attempt { why });
             }
             Answer::Skipped { .. } if step.doubt.is_some() || step.failure.is_none() => {
                 return illegal("only a step that failed and is not in doubt is skipped");
@@ -692,6 +710,7 @@ impl State {
             StepVerdict::TookEffect { .. } => {
                 step.doubt = None;
                 step.performed = true;
+                step.read_back = true;
                 step.mark = events;
             }
             StepVerdict::NoEffect { observed } => {
