@@ -140,7 +140,12 @@ pub fn judge_guards(
 /// Whether an expression holds, with what was measured.
 #[must_use]
 pub fn measure(expression: &Expression, scope: &Scope) -> (Holds, String) {
-    let observed = expression.observed(scope);
+    let mut observed = expression.observed(scope);
+    let whole = expression.observed_within(usize::MAX, scope);
+    if whole != observed {
+        // What is cut for people must still differ where the whole does: acknowledgements are bound to it.
+        observed = format!("{observed} (in full: {})", Digest::of(whole).short());
+    }
     match expression.truth(scope) {
         Truth::True => (Holds::Yes, observed),
         Truth::False => (Holds::No, observed),

@@ -66,6 +66,8 @@ pub struct State {
     pub facts: BTreeMap<Field, Fact>,
     /// The newest evidence of each name.
     pub evidence: BTreeMap<Field, Captured>,
+    /// Every name of which a step left evidence, with the step; a later reading that fails does not undo that.
+    pub left: BTreeMap<Field, Slug>,
     /// What was decided, by step.
     pub decisions: BTreeMap<Slug, Chosen>,
     /// How each check came out last.
@@ -178,6 +180,7 @@ impl State {
             run: None,
             facts: BTreeMap::new(),
             evidence: BTreeMap::new(),
+            left: BTreeMap::new(),
             decisions: BTreeMap::new(),
             checks: BTreeMap::new(),
             acknowledged: BTreeMap::new(),
@@ -509,6 +512,7 @@ impl State {
                 step: step.clone(),
             };
             self.evidence.insert(id.clone(), captured);
+            self.left.insert(id.clone(), step.clone());
         }
     }
 
@@ -691,6 +695,7 @@ impl State {
         self.facts.retain(|_, fact| !reopened.contains(&fact.step));
         self.evidence
             .retain(|_, item| !reopened.contains(&item.step));
+        self.left.retain(|_, step| !reopened.contains(step));
         Ok(())
     }
 
