@@ -191,8 +191,13 @@ impl<C: Console, H: Hands> Engine<C, H> {
             change,
         } = performance;
         let Some(of) = self.plan.step(&work_of).cloned() else {
-            return Ok(());
+            let why = format!("the runbook has no step `{work_of}`");
+            return Err(EngineError::Contradiction(Illegal {
+                what: "attempt.started",
+                why,
+            }));
         };
+        let change = change || gate::needs_clearance(&of);
         let clearance = if change {
             let reading = self.hands.read_freeze().await;
             match gate::clear(

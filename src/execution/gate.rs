@@ -5,8 +5,8 @@
 use crate::clock::{Span, Timestamp};
 use crate::digest::Digest;
 use crate::expr::{Expression, Scope, Truth};
-use crate::ids::Slug;
-use crate::runbook::model::{CheckSet, Effect, Guard, Severity, Step};
+use crate::ids::{Principal, Slug};
+use crate::runbook::model::{Approve, CheckSet, Effect, Guard, Severity, Step};
 
 use super::deny::{command_is_denied, request_is_denied};
 use super::event::{CheckResult, Clearance, Ground, GuardVerdict, Holds, SeverityName, Work};
@@ -52,8 +52,8 @@ pub fn clear(
     let (guards, refused) = judge_guards(plan, state, step, Demand::Before, now);
     grounds.extend(refused.into_iter().map(Ground::Guard));
     grounds.extend(denials(plan, work));
-    grounds.extend(unconfirmed(state, step));
-    grounds.extend(unapproved(state, step, work, now));
+    grounds.extend(unconfirmed(state, step, work));
+    grounds.extend(unapproved(plan, state, step, work, now));
     match freeze_held(state, reading) {
         Err(ground) => grounds.push(ground),
         Ok((freeze, fence)) if grounds.is_empty() => {
@@ -140,7 +140,12 @@ pub fn judge_guards(
 /// Whether an expression holds, with what was measured.
 #[must_use]
 pub fn measure(expression: &Expression, scope: &Scope) -> (Holds, String) {
-    let observed = expression.observed(scope);
+    let mut observed = expression.observed(scope);
+    let whole = expression.observed_within(usize::MAX, scope);
+    if whole != observed {
+        // What is cut for people must still differ where the whole does: acknowledgements are bound to it.
+        observed = format!("{observed} (in full: {})", Digest::of(whole).short());
+    }
     match expression.truth(scope) {
         Truth::True => (Holds::Yes, observed),
         Truth::False => (Holds::No, observed),
@@ -292,24 +297,56 @@ pub fn denials(plan: &Plan, work: &Work) -> Vec<Ground> {
     grounds
 }
 
-fn unconfirmed(state: &State, step: &Step) -> Option<Ground> {
-    let missing = step.confirm.is_some() && !state.step(&step.id).confirmed;
-    missing.then(|| Ground::NotApproved {
-        why: "the name of the thing was not typed".into(),
-    })
-}
-
-fn unapproved(state: &State, step: &Step, work: &Work, now: Timestamp) -> Option<Ground> {
-    step.approve.as_ref()?;
-    let why = match state.step(&step.id).approval {
-        None => "nobody approved it",
-        Some(approval) if approval.subject != subject(state, step, work) => {
-            "what was approved is not what it is now"
+/// The ground against a change whose name was not typed, or not for what it is now.
+pub(super) fn unconfirmed(state: &State, step: &Step, work: &Work) -> Option<Ground> {
+    step.confirm.as_ref()?;
+    let why = match state.step(&step.id).confirmed {
+        None => "the name of the thing was not typed",
+        Some(confirmed) if confirmed != subject(state, step, work) => {
+            "what was confirmed is not what it is now"
         }
-        Some(approval) if approval.expires_at <= now => "the approval has expired",
         Some(_) => return None,
     };
     Some(Ground::NotApproved { why: why.into() })
+}
+
+/// The ground against a change that is not approved, by whom it must be, as it is now.
+pub(super) fn unapproved(
+    plan: &Plan,
+    state: &State,
+    step: &Step,
+    work: &Work,
+    now: Timestamp,
+) -> Option<Ground> {
+    let approve = step.approve.as_ref()?;
+    let why = match state.step(&step.id).approval {
+        None => "nobody approved it".to_owned(),
+        Some(approval) if approval.subject != subject(state, step, work) => {
+            "what was approved is not what it is now".to_owned()
+        }
+        Some(approval) if approval.expires_at <= now => "the approval has expired".to_owned(),
+        Some(approval) => may_approve(approve, &approval.by, &scope(plan, state, now)).err()?,
+    };
+    Some(Ground::NotApproved { why })
+}
+
+/// Whether the approval is this person's to give.
+///
+/// # Errors
+/// Why it is not, for people. Not knowing is a reason.
+pub(super) fn may_approve(approve: &Approve, who: &Principal, scope: &Scope) -> Result<(), String> {
+    match approve.by.principal(scope) {
+        Ok(by) if by == *who => {}
+        Ok(by) => return Err(format!("the approval of `{by}` is needed, not of `{who}`")),
+        Err(why) => return Err(format!("who has to approve is unknown: {why}")),
+    }
+    match approve.other_than.as_ref().map(|o| o.principal(scope)) {
+        Some(Ok(barred)) if barred == *who => Err(format!(
+            "`{who}` may not approve this: it takes somebody other than `{barred}`"
+        )),
+        Some(Err(why)) => Err(format!("who may not approve is unknown: {why}")),
+        Some(Ok(_)) | None => Ok(()),
+    }
 }
 
 impl From<Severity> for SeverityName {

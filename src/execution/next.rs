@@ -16,7 +16,7 @@ use super::plan::{Plan, distinct};
 use super::question::{Asked, Question, Way};
 use super::scope::scope;
 use super::state::{Standing, State};
-use super::step::{Approval, Doubt, Failure, StepState, Waiting};
+use super::step::{Doubt, Failure, StepState, Waiting};
 use super::work::{render, subject};
 
 /// How much later than agreed a look may be before what lay in between counts as unwatched.
@@ -182,7 +182,9 @@ impl<'a> Course<'a> {
     /// The typed name and the approval, where the step wants them and does not have them yet.
     fn consent(&self, work: &Work) -> Option<Next> {
         let scope = scope(self.plan, self.state, self.now);
-        if let Some(confirm) = self.step.confirm.as_ref().filter(|_| !self.at.confirmed) {
+        if let Some(confirm) = &self.step.confirm
+            && gate::unconfirmed(self.state, self.step, work).is_some()
+        {
             return Some(match confirm.text(&scope) {
                 Ok(expected) => self.ask(Asked::Confirm {
                     expected,
@@ -192,11 +194,8 @@ impl<'a> Course<'a> {
             });
         }
         let approve = self.step.approve.as_ref()?;
+        gate::unapproved(self.plan, self.state, self.step, work, self.now)?;
         let subject = subject(self.state, self.step, work);
-        let holds = |a: &Approval| a.subject == subject && a.expires_at > self.now;
-        if self.at.approval.as_ref().is_some_and(holds) {
-            return None;
-        }
         Some(match approve.by.principal(&scope) {
             Ok(by) => self.ask(Asked::Approve {
                 by,
@@ -456,6 +455,11 @@ impl<'a> Course<'a> {
     }
 
     fn judge(&self) -> Next {
+        if self.at.read_back && super::found::is_anything_wanted(self.state, self.step) {
+            return self.ask(Asked::ByHand {
+                work_of: self.step.id.clone(),
+            });
+        }
         let mut reads = gate::guard_readings(self.plan.guards_after(self.step));
         if gate::needs_clearance(self.step) {
             reads.extend(self.step.verify.iter().flat_map(|v| &v.read));
@@ -555,8 +559,10 @@ impl<'a> Course<'a> {
             Failure::Judged { .. } => vec![Way::Retry],
             Failure::Violated { .. } => vec![Way::LookAgain],
         };
+        // What must hold after a change that may have reached the target is not dodged by leaving the step out.
         let violated = matches!(failure, Failure::Violated { .. });
-        if self.step.necessity == Necessity::Skippable && !violated {
+        let bound = self.at.changed && self.plan.guards_after(self.step).next().is_some();
+        if self.step.necessity == Necessity::Skippable && !violated && !bound {
             ways.push(Way::Skip);
         }
         if let Some(earlier) = &self.step.on_failure

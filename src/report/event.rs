@@ -232,7 +232,7 @@ fn answered(answer: &Answer) -> Option<String> {
             4,
             &format!("by {}: {}", c.owner, c.reason),
         ),
-        Answer::Confirmed { typed } => format!("  confirmed: {}", harmless(typed)),
+        Answer::Confirmed { typed, .. } => format!("  confirmed: {}", harmless(typed)),
         Answer::Approved { by, expires_at, .. } => {
             format!("  approved by {by} until {}", expires_at.time_of_day())
         }
@@ -245,7 +245,7 @@ fn answered(answer: &Answer) -> Option<String> {
         Answer::DoneByHand { reason, found: f } => {
             format!("{}\n{}", hanging("  done by hand: ", 4, reason), found(f))
         }
-        Answer::NotDone { reason } => hanging("  not done: ", 4, reason),
+        Answer::NotDone { reason, .. } => hanging("  not done: ", 4, reason),
         Answer::Skipped { reason } => hanging("  skipped: ", 4, reason),
         Answer::BackTo { reopened, reason } => {
             let to = reopened.first().map_or(String::new(), ToString::to_string);
