@@ -29,7 +29,7 @@ fn every_reading_verb_prints_json() {
         has(
             r,
             &["id", "title", "summary", "owner", "reviewed", "digest"],
-        )
+        );
     });
     for (verb, run) in [
         ("show ./small.yaml --json", Value::Null),
@@ -60,7 +60,7 @@ fn every_reading_verb_prints_json() {
                     "number", "id", "title", "phase", "effect", "how", "by_hand", "when", "guards",
                     "facts", "evidence",
                 ],
-            )
+            );
         });
         assert_eq!(
             (&steps[3]["id"], &steps[3]["number"]),
