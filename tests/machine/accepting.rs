@@ -48,6 +48,10 @@ fn with_evidence(bench: &Bench, of: &[&str], mut draft: Draft) -> Draft {
     draft
 }
 
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "a case reads better without `&`"
+)]
 fn refused(bench: &mut Bench, draft: Draft, because: &str) {
     assert!(bench.go().is_some());
     let before = bench.state.clone();

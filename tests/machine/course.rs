@@ -482,7 +482,7 @@ fn what_is_by_hand_and_cannot_be_done_is_a_failure_with_ways_on() {
     });
     match bench.asked("ask") {
         Asked::Failed { ways, .. } => {
-            assert!(ways.contains(&Way::Skip) && ways.contains(&Way::Retry))
+            assert!(ways.contains(&Way::Skip) && ways.contains(&Way::Retry));
         }
         other => panic!("{other:?}"),
     }
