@@ -6,7 +6,6 @@
 
 use std::collections::BTreeMap;
 
-use rustyline::DefaultEditor;
 use rustyline::error::ReadlineError;
 use serde_json::Value as Json;
 
@@ -22,11 +21,12 @@ use crate::report;
 use crate::report::text::{BAD, FAINT, styled};
 use crate::runbook::model::{EvidenceSpec, FactSpec, Input, Step};
 
+use super::editor::{Came, Editor};
 use super::narrator::Narrator;
 
 /// A person at a terminal.
 pub(crate) struct Terminal {
-    editor: DefaultEditor,
+    editor: Editor,
     narrator: Narrator,
     /// Whether the last thing told was why a step cannot go on.
     told_failure: bool,
@@ -49,7 +49,7 @@ impl Terminal {
     /// Where the terminal cannot be used.
     pub(crate) fn new() -> Result<Self, ReadlineError> {
         Ok(Self {
-            editor: DefaultEditor::new()?,
+            editor: Editor::new()?,
             narrator: Narrator::default(),
             told_failure: false,
             typed: Default::default(),
@@ -90,8 +90,8 @@ impl Terminal {
     fn line(&mut self, prompt: &str) -> Typed<String> {
         let mut interrupted = false;
         loop {
-            match self.editor.readline(&format!("  {prompt} > ")) {
-                Ok(line) => {
+            match self.editor.line(&format!("  {prompt} > ")) {
+                Came::Line(line) => {
                     interrupted = false;
                     let line = line.trim().to_owned();
                     match line
@@ -127,13 +127,12 @@ impl Terminal {
                         _ => return Ok(line),
                     }
                 }
-                Err(ReadlineError::Interrupted) if !interrupted => {
+                Came::Interrupt if !interrupted => {
                     interrupted = true;
                     self.narrator.say("  Nothing was answered. `:pause` leaves for now, `:abort` ends it; Ctrl-C again pauses.");
                 }
-                Err(ReadlineError::Interrupted) => return Err(pause("interrupted")),
-                Err(ReadlineError::Eof) => return Err(pause("end of input")),
-                Err(why) => return Err(pause(&format!("the terminal cannot be read: {why}"))),
+                Came::Interrupt => return Err(pause("interrupted")),
+                Came::End(why) => return Err(pause(&why)),
             }
         }
     }

@@ -603,4 +603,26 @@ impl Event {
             Self::Closed { .. } => "execution.closed",
         }
     }
+
+    /// The step that it belongs to; none where it is about the execution.
+    #[must_use]
+    pub fn step(&self) -> Option<&Slug> {
+        match self {
+            Self::AttemptStarted(started) => Some(&started.step),
+            Self::AttemptFinished(finished) => Some(&finished.step),
+            Self::Answered { step, .. }
+            | Self::NotApplicable { step, .. }
+            | Self::Refused { step, .. }
+            | Self::ChecksJudged { step, .. }
+            | Self::StepJudged { step, .. }
+            | Self::WaitLooked { step, .. } => Some(step),
+            Self::Opened(_)
+            | Self::Resumed(_)
+            | Self::Paused { .. }
+            | Self::Recovered { .. }
+            | Self::NoteAdded { .. }
+            | Self::Aborted { .. }
+            | Self::Closed { .. } => None,
+        }
+    }
 }

@@ -10,7 +10,9 @@ use crate::ids::Slug;
 use crate::runbook::model::{Action, Step};
 
 use super::step::{one_line, work};
-use super::text::{BAD, GOOD, STRONG, WARN, WIDTH, cut, hanging, harmless, styled, value, wrapped};
+use super::text::{
+    BAD, FAINT, GOOD, STRONG, WARN, WIDTH, cut, hanging, harmless, styled, value, wrapped,
+};
 
 /// What an event means to the operator; nothing where it means nothing to them.
 #[must_use]
@@ -33,8 +35,9 @@ pub fn told(plan: &Plan, state: &State, event: &Event) -> Option<String> {
         }
         Event::AttemptFinished(finished) => attempt_finished(finished),
         Event::Answered { answer, .. } => answered(answer)?,
-        Event::NotApplicable { because, .. } => {
-            hanging("  does not apply: ", 18, &one_line(because))
+        Event::NotApplicable { step, because } => {
+            let text = format!("{step} does not apply: {}", one_line(because));
+            styled(FAINT, &cut(&text, WIDTH))
         }
         Event::Refused { grounds, .. } => refused(plan, grounds),
         Event::ChecksJudged { results, .. } => checks(plan, results),

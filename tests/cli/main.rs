@@ -1,5 +1,9 @@
 //! The program as its users see it: one file per feature, each test a scene.
 
+mod commands;
+mod fixture;
 mod freeze;
 mod history;
+mod luck;
 mod scene;
+mod verbs;
