@@ -3,9 +3,9 @@
 use clap::Subcommand;
 use serde_json::json;
 
-use crate::history::model::{FreezeState, Holder, Reason, Release, Scope};
-use crate::history::{FreezeRef, Released, Take, Taken, WhichFreezes};
-use crate::ids::RunId;
+use crate::history::model::{Freeze, FreezeState, Holder, Reason, Release, Scope};
+use crate::history::{FreezeRef, History, Released, Take, Taken, WhichFreezes};
+use crate::ids::{ExecutionId, RunId};
 
 use super::context::Here;
 use super::error::{CliError, Exit};
@@ -189,11 +189,17 @@ async fn release_freeze(
     release: &Release,
 ) -> Result<Exit, CliError> {
     let history = here.existing_history().await?;
+    let held_for = held_for(&history, which).await;
     let released = history.release(which, fence, release).await?;
     history.close().await;
     match released {
         Released::Now(_) => {
             here.out.talk(format_args!("released: `{which}`"));
+            if let Some(execution) = held_for {
+                here.out.talk(format_args!(
+                    "It was held for execution {execution}; if that is still open, its next change is refused."
+                ));
+            }
             Ok(Exit::Done)
         }
         Released::Already(_) => {
@@ -211,4 +217,14 @@ async fn release_freeze(
                 .hint("make sure that it is the freeze you mean, then name its fence"))
         }
     }
+}
+
+/// The execution that an active freeze is held for.
+async fn held_for(history: &History, which: &FreezeRef) -> Option<ExecutionId> {
+    let active = history.freezes(WhichFreezes::Active).await.ok()?.readable;
+    let named = |freeze: &Freeze| match which {
+        FreezeRef::Id(id) => freeze.id == *id,
+        FreezeRef::Scope(scope) => freeze.scope == *scope,
+    };
+    active.into_iter().find(named)?.holder.execution
 }

@@ -15,10 +15,11 @@ use crate::execution::plan::Plan;
 use crate::execution::question::{Asked, Question};
 use crate::execution::state::{Standing, State};
 use crate::execution::step::Failure;
+use crate::expr::Template;
 use crate::ids::Slug;
 use crate::journal::Journal;
 use crate::redact::Redactor;
-use crate::runbook::model::{Action, HistoryCall, Input, Runbook, Secret};
+use crate::runbook::model::{Action, Command, HistoryCall, Input, Runbook, Secret};
 
 use super::context::Here;
 use super::documents::Applied;
@@ -137,6 +138,8 @@ pub(crate) fn by_hand(
             Action::Command(command) if find_tool(&command.program, Some(folder)).is_none() => {
                 Some(format!("the program `{}` is not here", command.program))
             }
+            Action::Command(command) => absent_script(command, folder)
+                .map(|script| format!("the script `{script}` is not here")),
             Action::Request(request) if !endpoints.contains_key(&request.endpoint) => {
                 Some(format!(
                     "endpoint `{}` has no address; a profile gives it one",
@@ -148,6 +151,15 @@ pub(crate) fn by_hand(
         by_hand.extend(missing.map(|missing| (step.id.clone(), missing)));
     }
     by_hand
+}
+
+/// The first script among the arguments that is not there: an interpreter that finds no script does nothing useful.
+fn absent_script<'a>(command: &'a Command, folder: &Path) -> Option<&'a str> {
+    let literal = command.arguments.iter().filter(|a| a.is_literal());
+    let mut scripts = literal
+        .map(Template::source)
+        .filter(|a| a.starts_with("./"));
+    scripts.find(|script| !folder.join(script).exists())
 }
 
 /// Whether programs are run.

@@ -408,13 +408,27 @@ fn aborted(state: &State, reason: &str) -> String {
     if changed.is_empty() {
         lines.push("Nothing was changed.".into());
     } else {
-        lines.push(hanging("Changed, and not undone: ", 4, &changed.join(", ")));
+        // A step by hand may have been begun and never done; only a look tells.
+        let text = format!("{}; look whether and how far", changed.join(", "));
+        lines.push(hanging("Begun, and not undone: ", 4, &text));
     }
-    if let Some(freeze) = &state.freeze {
-        lines.push(format!(
-            "The freeze on {} stays. Release it with `runbook freeze release {} --fence {} --reason …` when that is right.",
-            freeze.scope, freeze.scope, freeze.fence
-        ));
+    match &state.freeze {
+        None => {}
+        // A drill has a run history of its own, which nothing else asks.
+        Some(_) if state.opened.drill.is_some() => {
+            lines.push("The drill's freeze ends with it; nothing real was frozen.".into());
+        }
+        Some(freeze) => {
+            let text = format!(
+                "as far as this execution knows, {} stays frozen (fence {}). When that is right:",
+                freeze.scope, freeze.fence
+            );
+            lines.push(hanging("Freeze: ", 8, &text));
+            lines.push(format!(
+                "  runbook freeze release {} --fence {} --reason '…'",
+                freeze.id, freeze.fence
+            ));
+        }
     }
     lines.join("\n")
 }

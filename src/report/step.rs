@@ -110,7 +110,13 @@ pub fn work(work: &Work) -> String {
 pub fn how(step: &Step) -> String {
     match &step.action {
         Action::ByHand => "by hand".into(),
-        Action::Command(command) => format!("command `{}`", command.program),
+        Action::Command(command) => {
+            let arguments = command.arguments.iter().map(crate::expr::Template::source);
+            let words: Vec<&str> = std::iter::once(command.program.as_str())
+                .chain(arguments)
+                .collect();
+            format!("$ {}", words.join(" "))
+        }
         Action::Request(request) => {
             format!(
                 "{} {}:{}",

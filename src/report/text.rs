@@ -2,8 +2,8 @@
 
 use anstyle::{AnsiColor, Style};
 
-/// Widest line; longer ones are hard to read at three in the morning.
-pub const WIDTH: usize = 96;
+/// Widest line: what an 80-column terminal shows whole.
+pub const WIDTH: usize = 78;
 
 /// For what matters most.
 pub const STRONG: Style = Style::new().bold();

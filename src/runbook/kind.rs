@@ -63,7 +63,9 @@ impl Kind {
             Self::Principal => "a name like `alice` or `alice@example.com`".into(),
             Self::Digest => "a SHA-256 digest, 64 hexadecimal characters".into(),
             Self::Json => "JSON".into(),
-            Self::List(item) => format!("a comma-separated list, each {}", item.wanted()),
+            Self::List(item) => {
+                format!("a comma-separated list, each {}, or `none`", item.wanted())
+            }
             Self::Optional(inner) => format!("{}, or `none`", inner.wanted()),
         }
     }
@@ -162,6 +164,9 @@ impl Kind {
             };
         }
         if let Self::List(item) = self {
+            if matches!(typed, "none" | "[]") {
+                return Ok(Json::Array(Vec::new()));
+            }
             let parts = typed
                 .split(',')
                 .map(str::trim)
