@@ -51,7 +51,7 @@ pub fn accept(
             }
         }
         (Asked::Choose { owner, .. }, Draft::Choose { option, reason }) => {
-            chosen(plan, state, step, owner, option, reason, now)?
+            chosen(plan, state, step, owner, option, &reason, now)?
         }
         (Asked::Confirm { expected, work }, Draft::Confirm(typed)) => {
             confirmed(expected, &typed, subject(state, step, work))?
@@ -77,7 +77,7 @@ pub fn accept(
         },
         (Asked::Failed { ways, .. }, draft) => way_on(plan, state, step, ways, draft, now)?,
         (Asked::InDoubt { .. }, Draft::DoneByHand { found, reason }) => {
-            done_by_hand(plan, state, step, found, reason, now)?
+            done_by_hand(plan, state, step, found, &reason, now)?
         }
         (Asked::InDoubt { .. }, Draft::LookAgain) if step.verify.is_some() => Answer::LookAgain,
         (Asked::InDoubt { .. }, Draft::NotDone { reason }) => Answer::NotDone {
@@ -230,7 +230,7 @@ fn chosen(
     step: &Step,
     owner: &Principal,
     option: Slug,
-    reason: String,
+    reason: &str,
     now: Timestamp,
 ) -> Result<Answer, NotAccepted> {
     let crate::runbook::model::Action::Choose(choose) = &step.action else {
@@ -251,7 +251,7 @@ fn chosen(
             guard.id, guard.observed
         )));
     }
-    let reason = given(&reason)?;
+    let reason = given(reason)?;
     Ok(Answer::Chosen(Chosen {
         option,
         owner: owner.clone(),
@@ -288,12 +288,12 @@ fn done_by_hand(
     state: &State,
     step: &Step,
     found: DraftFound,
-    reason: String,
+    reason: &str,
     now: Timestamp,
 ) -> Result<Answer, NotAccepted> {
     Ok(Answer::DoneByHand {
         found: complete(plan, state, step, found, now)?,
-        reason: given(&reason)?,
+        reason: given(reason)?,
     })
 }
 
@@ -312,7 +312,7 @@ fn way_on(
         }),
         Draft::LookAgain if open(|w| *w == Way::LookAgain) => Ok(Answer::LookAgain),
         Draft::DoneByHand { found, reason } if open(|w| *w == Way::DoneByHand) => {
-            done_by_hand(plan, state, step, found, reason, now)
+            done_by_hand(plan, state, step, found, &reason, now)
         }
         Draft::Skip { reason } if open(|w| *w == Way::Skip) => Ok(Answer::Skipped {
             reason: given(&reason)?,
