@@ -142,7 +142,11 @@ mod tests {
                 true,
             ),
             ("fly deploy !*@sha256:*", "fly deploy --remote-only", true),
-            ("fly deploy !*@sha256:*", "fly deploy --image app:latest", true),
+            (
+                "fly deploy !*@sha256:*",
+                "fly deploy --image app:latest",
+                true,
+            ),
             (
                 "fly deploy !*@sha256:*",
                 "fly deploy --image app@sha256:600d",

@@ -22,9 +22,7 @@ fn freeze_promotions_right() {
     for target in ["shop/production/checkout", "shop/production/mail"] {
         let _ = incident.run(&["gate", "--target", target]).exit(10);
     }
-    let _ = incident
-        .run(&["gate", "--target", "shop/staging"])
-        .exit(0);
+    let _ = incident.run(&["gate", "--target", "shop/staging"]).exit(0);
     let _ = incident.resume(&incident.answers()).exit(0);
     incident.gate(0);
 }
@@ -102,13 +100,20 @@ fn read_operation_and_epoch_wrong() {
         .refused(15, &["read-operation-and-epoch", "404"]);
     let skip = json!({"on_failure": "skip", "reason": "the logs will tell"});
     let mut answers = incident.answers();
-    for step in ["read-operation-and-epoch", "pin-epoch", "deployment-history"] {
+    for step in [
+        "read-operation-and-epoch",
+        "pin-epoch",
+        "deployment-history",
+    ] {
         answers = answers.with(step, skip.clone());
     }
     let done = incident.resume(&answers).never_says("log_lines = 6");
     done.refused(
         14,
-        &["preflight-and-logs", "no-logs-before-read-operation-and-epoch"],
+        &[
+            "preflight-and-logs",
+            "no-logs-before-read-operation-and-epoch",
+        ],
     );
     // The logs are required, so there is no way around the order.
     let answers = incident.answers().with("preflight-and-logs", skip);
@@ -261,7 +266,8 @@ fn forward_or_restore_right() {
     // Nothing is restored here, so the errors go on; what counts as recovered says so.
     let restored = Incident::incompatible().input("error_threshold", Some("0.9"));
     let choice = json!({"choose": "restore", "reason": "orders are lost"});
-    let damaged = json!({"facts": {"data_damaged": true}, "evidence": {"data_damage_query": "3 rows"}});
+    let damaged =
+        json!({"facts": {"data_damaged": true}, "evidence": {"data_damage_query": "3 rows"}});
     let ended = json!({
         "confirm": "production",
         "facts": {"restore_reference": "db-restore of r-1842", "restore_ended": true},
@@ -324,7 +330,10 @@ fn an_artifact_that_does_not_fit_leaves_the_way_forward() {
     let incident = Incident::bad_deploy_edited(|text| {
         let healthy = "      build_id: build-drill-311\n      healthy: true";
         assert!(text.contains(healthy));
-        text.replace(healthy, &format!("{healthy}\n      missing_config: [PAYMENT_KEY]"))
+        text.replace(
+            healthy,
+            &format!("{healthy}\n      missing_config: [PAYMENT_KEY]"),
+        )
     });
     incident
         .start(&incident.answers())
@@ -407,7 +416,10 @@ fn no_rebuild_as_rollback_wrong() {
         incident.put_program("git");
         incident.start(&incident.answers()).refused(
             14,
-            &["step `rollback-route-owner`", "guard no-rebuild-as-rollback denies"],
+            &[
+                "step `rollback-route-owner`",
+                "guard no-rebuild-as-rollback denies",
+            ],
         );
         assert_eq!(incident.was_run(), "");
         incident.nothing_changed();
@@ -420,7 +432,10 @@ fn no_rebuild_as_rollback_wrong() {
     });
     incident.start(&incident.answers()).refused(
         14,
-        &["step `rollback-route-owner`", "guard no-rebuild-as-rollback"],
+        &[
+            "step `rollback-route-owner`",
+            "guard no-rebuild-as-rollback",
+        ],
     );
     incident.nothing_changed();
 }
@@ -467,18 +482,25 @@ fn no_edge_route_mutation_wrong() {
     }
     // In the place of the operation, such a command is not launched and such a request is not sent, however spelled.
     let command = "      command: [./curl, -X, PUT, 'https://edge-fra/routes/web']\n";
-    let request =
-        |path: &str| format!("      request: {{endpoint: platform, put: {path}, body: {{artifact_digest: 'sha256:600d'}}}}\n");
+    let request = |path: &str| {
+        format!(
+            "      request: {{endpoint: platform, put: {path}, body: {{artifact_digest: 'sha256:600d'}}}}\n"
+        )
+    };
     let denied = [
         command.to_owned(),
         request("/environments/production/edges/edge-fra/routes"),
         request("/environments/production/%65dges/edge-fra/routes"),
         request("/environments/production/nowhere/../edges/edge-fra/routes"),
         request("/environments/production/nowhere/%2E%2e/edges/edge-fra/routes"),
-        request("//environments/production//EDGES/edge-fra/routes"),
+        request("/environments/production//EDGES/edge-fra/routes"),
     ];
     for how in denied {
-        let source = if how.contains("command") { "stdout" } else { "body" };
+        let source = if how.contains("command") {
+            "stdout"
+        } else {
+            "body"
+        };
         let mapped = format!(
             "    rollback-route-owner:\n{how}      facts: {{rollback_operation: string({source})}}\n      evidence: {{rollback_answer: {source}}}\n"
         );
@@ -486,7 +508,10 @@ fn no_edge_route_mutation_wrong() {
         incident.put_program("curl");
         incident.start(&incident.answers()).refused(
             14,
-            &["step `rollback-route-owner`", "guard no-edge-route-mutation denies"],
+            &[
+                "step `rollback-route-owner`",
+                "guard no-edge-route-mutation denies",
+            ],
         );
         assert_eq!(incident.was_run(), "");
         incident.nothing_changed();
@@ -501,7 +526,10 @@ fn an_edge_that_somebody_edited_is_noticed_before_and_after() {
     });
     before.start(&before.answers()).refused(
         14,
-        &["step `rollback-route-owner`", "guard no-edge-route-mutation"],
+        &[
+            "step `rollback-route-owner`",
+            "guard no-edge-route-mutation",
+        ],
     );
     // Asked once for the truth, twice for the guards, three times until they agree; then, once more, for the proof.
     let after = Incident::bad_deploy_edited(|text| {
@@ -531,9 +559,7 @@ fn no_hidden_db_incompatibility_right() {
 #[test]
 fn no_hidden_db_incompatibility_wrong() {
     // What cannot be read is not compatible, whatever somebody types instead.
-    let incident = Incident::bad_deploy_edited(|text| {
-        text + "  unreadable: [database]\n"
-    });
+    let incident = Incident::bad_deploy_edited(|text| text + "  unreadable: [database]\n");
     incident
         .start(&incident.answers())
         .refused(15, &["step `compatibility`"]);
@@ -546,7 +572,10 @@ fn no_hidden_db_incompatibility_wrong() {
         .resume(&incident.answers().with("compatibility", typed))
         .refused(
             14,
-            &["step `rollback-route-owner`", "guard no-hidden-db-incompatibility"],
+            &[
+                "step `rollback-route-owner`",
+                "guard no-hidden-db-incompatibility",
+            ],
         );
     incident.nothing_changed();
     // Leaving the question out is no answer either.
@@ -554,7 +583,10 @@ fn no_hidden_db_incompatibility_wrong() {
     let skip = json!({"on_failure": "skip", "reason": "no time"});
     skipping
         .start(&skipping.answers().with("compatibility", skip))
-        .refused(14, &["no option can be chosen", "rollback: unknown whether"]);
+        .refused(
+            14,
+            &["no option can be chosen", "rollback: unknown whether"],
+        );
     skipping.nothing_changed();
 }
 
@@ -564,7 +596,12 @@ fn no_hidden_db_incompatibility_wrong() {
 fn no_sequence_of_answers_rolls_back_over_an_incompatible_database() {
     let ways = ["retry", "back", "skip", "done-by-hand", "look-again"];
     let mut tried = 0;
-    for class in ["app-only", "db-migration", "runtime-service", "route-propagation"] {
+    for class in [
+        "app-only",
+        "db-migration",
+        "runtime-service",
+        "route-propagation",
+    ] {
         for damaged in [false, true] {
             for way in ways {
                 let incident = Incident::incompatible();
@@ -631,7 +668,11 @@ fn by_hand_the_same_questions_are_asked_and_the_same_answers_refused() {
         }));
     incident.start(&answers).refused(
         15,
-        &["step `choose-path`", "`rollback` cannot be chosen", "database_compatible = false"],
+        &[
+            "step `choose-path`",
+            "`rollback` cannot be chosen",
+            "database_compatible = false",
+        ],
     );
 }
 

@@ -1,0 +1,969 @@
+//! What every execution does, whatever the runbook: on the right path, and on the wrong one.
+
+use std::fs;
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::process::Stdio;
+
+use serde_json::{Value as Json, json};
+
+use crate::incident::{Incident, RUN, partial_run};
+
+/// The run of the partial deployment, edited.
+fn run_with(edit: impl FnOnce(&mut Json)) -> Incident {
+    let incident = Incident::partial_deployment();
+    let mut run = partial_run();
+    edit(&mut run);
+    incident.record(&run);
+    incident
+}
+
+#[test]
+fn needed_inputs_right() {
+    let incident = Incident::bad_deploy();
+    let _ = incident
+        .start(&incident.answers().without("impact"))
+        .says("evidence run:")
+        .says("evidence logs:")
+        .exit(15);
+    assert_eq!(incident.execution()["target"], "shop/production/checkout");
+}
+
+#[test]
+fn needed_inputs_wrong() {
+    let incident = Incident::bad_deploy();
+    let args = ["start", "bad-deploy", "--input", "verifier=vera"];
+    let args = [&args[..], &["--input", "decision_owner=dana"]].concat();
+    let args = [&args[..], &["--input", "db_owner=olga"]].concat();
+    incident
+        .run(&[&args[..], &["--run-id", "r-1"]].concat())
+        .refused(13, &["needed-inputs", "knows no run `r-1`"]);
+    incident.run(&args).refused(2, &["--run-id"]);
+    let nobody = incident.run(&["start", "bad-deploy", "--run-id", RUN]);
+    nobody.refused(2, &["input `decision_owner` is needed", "input `verifier`"]);
+    assert_eq!(incident.json(&["status", "--all", "--json"]), json!([]));
+    incident.gate(0);
+    // Without a run history there is nothing to start from at all.
+    let empty = crate::scene::Scene::new();
+    empty
+        .run(["start", "bad-deploy", "--run-id", "r-1"])
+        .stderr("error: there is no run history at [..]\nhint: [..]\n")
+        .exit(20);
+}
+
+#[test]
+fn freeze_right() {
+    let incident = Incident::partial_deployment();
+    incident.gate(0);
+    let _ = incident
+        .start(&incident.answers().without("impact"))
+        .says("frozen: shop/production (fence 1)")
+        .exit(15);
+    incident.gate(10);
+    let _ = incident.resume(&incident.answers()).exit(0);
+    incident.gate(0);
+}
+
+#[test]
+fn freeze_wrong() {
+    let incident = Incident::partial_deployment();
+    let _ = incident
+        .start(&incident.answers().without("impact"))
+        .exit(15);
+    let first = incident.execution()["execution"].clone();
+    let first = first.as_str().expect("an id");
+    incident.start(&incident.answers()).refused(
+        10,
+        &[
+            "freeze: `shop/production` cannot be worked on",
+            "is frozen by alice since 20",
+            "Recover from a partial deployment (r-1842)",
+            first,
+        ],
+    );
+    assert_eq!(incident.execution()["execution"], first);
+    assert_eq!(incident.was_run(), "");
+}
+
+#[test]
+fn scope_and_ownership_right() {
+    let incident = Incident::partial_deployment();
+    let _ = incident
+        .start(&incident.answers())
+        .says("launched_by = carol")
+        .says("template_stack = shop/host")
+        .exit(0);
+    let journal = incident.journal();
+    assert!(journal.iter().all(|entry| entry["actor"] == "alice"));
+}
+
+#[test]
+fn scope_and_ownership_wrong() {
+    let incident = Incident::partial_deployment();
+    let wrong = json!({"facts": {"scope_is_right": false, "affected": "another shop"}});
+    incident
+        .start(&incident.answers().with("confirm-scope", wrong))
+        .refused(
+            15,
+            &["step `confirm-scope`", "facts.scope_is_right = false"],
+        );
+    let skip = json!({"on_failure": "skip", "reason": "close enough"});
+    incident
+        .resume(&incident.answers().with("confirm-scope", skip))
+        .refused(15, &["step `confirm-scope`", "that way is not open here"]);
+    incident.gate(10);
+    assert_eq!(incident.was_run(), "");
+}
+
+#[test]
+fn preflight_and_logs_right() {
+    let incident = Incident::bad_deploy();
+    let done = incident
+        .start(&incident.answers().without("impact"))
+        .exit(15);
+    let done = done.says("around_failure =").says("evidence logs:");
+    let at = |words: &str| done.stderr.find(words).expect("it was said");
+    assert!(at("[preflight-and-logs]") < at("around_failure ="));
+    let _ = incident.run(&["abort", "--reason", "only looking"]).exit(0);
+}
+
+#[test]
+fn preflight_and_logs_wrong() {
+    for result in ["fail", "unknown"] {
+        let incident = run_with(|run| run["run"]["preflight"][0]["result"] = result.into());
+        incident
+            .preflight(&[])
+            .says("[preflight-and-logs]")
+            .refused(13, &["preflight-and-logs"]);
+        incident
+            .preflight(&["--ack", "preflight-and-logs=never mind"])
+            .refused(13, &["preflight-and-logs"]);
+        let acknowledged = json!({"acknowledge": {"preflight-and-logs": "never mind"}});
+        incident
+            .start(&incident.answers().with("preflight", acknowledged))
+            .refused(13, &["step `preflight`", "check preflight-and-logs"]);
+        assert_eq!(incident.was_run(), "");
+    }
+}
+
+#[test]
+fn impact_right() {
+    for impact in ["partial-function", "production-regression"] {
+        let incident = Incident::bad_deploy();
+        let choice = json!({"choose": impact, "reason": "the graph of orders"});
+        let answers = incident.answers().with("impact", choice);
+        let _ = incident
+            .start(&answers.without("choose-path"))
+            .says(&format!("decided: {impact} by drill-dana"))
+            .exit(15);
+    }
+}
+
+#[test]
+fn impact_wrong() {
+    let unknown = json!({"choose": "unknown", "reason": "no graphs"});
+    let deploy = Incident::bad_deploy();
+    deploy
+        .start(&deploy.answers().with("impact", unknown.clone()))
+        .refused(14, &["step `choose-path`", "guard no-path-without-impact"]);
+    deploy.nothing_changed();
+    let partial = Incident::partial_deployment();
+    partial
+        .start(&partial.answers().with("impact", unknown))
+        .refused(
+            14,
+            &["step `choose-recovery`", "guard no-path-without-impact"],
+        );
+    assert_eq!(partial.was_run(), "");
+    let nobody = Incident::partial_deployment();
+    nobody
+        .start(&nobody.answers().without("impact"))
+        .refused(15, &["step `impact` needs a decision of dana"]);
+}
+
+#[test]
+fn recovery_path_right() {
+    let compatible = Incident::bad_deploy();
+    compatible
+        .start(&compatible.answers().without("choose-path"))
+        .refused(
+            15,
+            &["needs a decision of drill-dana (rollback), with a reason"],
+        );
+    let incompatible = Incident::incompatible();
+    incompatible
+        .start(&incompatible.answers().without("choose-path"))
+        .refused(15, &["(forward-fix, restore), with a reason"]);
+}
+
+#[test]
+fn recovery_path_wrong() {
+    let incident = Incident::bad_deploy();
+    let choose = |option: &str, reason: &str| json!({"choose": option, "reason": reason});
+    let answers = incident.answers();
+    incident
+        .start(&answers.clone().with("choose-path", choose("rollback", "")))
+        .refused(15, &["step `choose-path`", "a reason is needed"]);
+    for (option, why) in [
+        ("forward-fix", "cannot be chosen"),
+        ("pray", "there is no option `pray`"),
+    ] {
+        incident
+            .resume(&answers.clone().with("choose-path", choose(option, "r")))
+            .refused(15, &["step `choose-path`", why]);
+    }
+    incident.nothing_changed();
+}
+
+#[test]
+fn record_decision_right() {
+    let incident = Incident::partial_deployment();
+    let _ = incident.start(&incident.answers()).exit(0);
+    let comments = incident.comments();
+    assert_eq!(comments.len(), 1);
+    let body = comments[0]["body"].as_str().expect("text");
+    for words in [
+        "operator alice",
+        "mails are not sent",
+        "redeploy, decided by dana: only the host's stack differs",
+        "partial-function, decided by dana: only mails are late",
+    ] {
+        assert!(body.contains(words), "{words} is not in\n{body}");
+    }
+}
+
+#[test]
+fn record_decision_wrong() {
+    let incident = Incident::partial_deployment();
+    let _ = incident
+        .start(&incident.answers().without("downstream-path"))
+        .exit(15);
+    let id = incident.execution()["execution"].clone();
+    let key = format!("{}/record-decision", id.as_str().expect("an id"));
+    // The history does not take the comment, since something else stands under its key.
+    let args = ["run", "comment", RUN, "something else", "--key", &key];
+    let _ = incident.run(&args).exit(0);
+    let pressing = json!([
+        {"on_failure": "retry", "reason": "once more"},
+        {"on_failure": "retry", "reason": "and once more"},
+        {"on_failure": "skip", "reason": "then without"},
+    ]);
+    incident
+        .resume(&incident.answers().with("record-decision", pressing))
+        .refused(15, &["step `record-decision`", "already used on run"]);
+    assert_eq!(incident.comments().len(), 1);
+    incident.gate(10);
+    assert_eq!(incident.execution()["standing"], "paused");
+}
+
+#[test]
+fn a_comment_that_was_posted_before_the_record_was_lost_is_not_posted_twice() {
+    let incident = Incident::partial_deployment();
+    let _ = incident
+        .start(&incident.answers().without("prevent-repeat"))
+        .exit(15);
+    assert_eq!(incident.comments().len(), 1);
+    // The process died after the history had the comment and before the journal had the outcome.
+    let path = incident.journal_path();
+    let text = fs::read_to_string(&path).expect("a journal");
+    let posted = |line: &&str| line.contains("post_comment") || line.contains("post-comment");
+    let line = text.lines().rfind(posted).expect("it was posted");
+    let end = text.find(line).expect("it is there") + line.len() + 1;
+    fs::write(&path, &text[..end]).expect("cut");
+    let _ = incident.resume(&incident.answers()).exit(0);
+    assert_eq!(incident.comments().len(), 1);
+}
+
+#[test]
+fn prevent_repeat_right() {
+    for follow_up in [
+        "a limit on memory",
+        "none, because the host is gone tomorrow",
+    ] {
+        let incident = Incident::partial_deployment();
+        let facts = json!({"facts": {"follow_up": follow_up, "follow_up_owner": "carol"}});
+        let _ = incident
+            .start(&incident.answers().with("prevent-repeat", facts))
+            .exit(0);
+    }
+}
+
+#[test]
+fn prevent_repeat_wrong() {
+    let incident = Incident::partial_deployment();
+    incident
+        .start(&incident.answers().without("prevent-repeat"))
+        .refused(15, &["step `prevent-repeat`", "follow_up, follow_up_owner"]);
+    for (follow_up, owner) in [("", "carol"), ("more memory", "")] {
+        let facts = json!({"facts": {"follow_up": follow_up, "follow_up_owner": owner}});
+        incident
+            .resume(&incident.answers().with("prevent-repeat", facts))
+            .refused(15, &["step `prevent-repeat`"]);
+        incident.gate(10);
+        let _ = incident.run(&["status"]).exit(0);
+    }
+    for follow_up in ["none", "None.", " - ", "none, because", "n/a"] {
+        let incident = Incident::partial_deployment();
+        let facts = json!({"facts": {"follow_up": follow_up, "follow_up_owner": "carol"}});
+        incident
+            .start(&incident.answers().with("prevent-repeat", facts))
+            .refused(15, &["step `prevent-repeat`", "follow_up"]);
+        incident.gate(10);
+    }
+}
+
+#[test]
+fn check_run_and_workspace_right() {
+    let incident = Incident::bad_deploy();
+    let _ = incident
+        .start_with(
+            &incident.answers().without("impact"),
+            &["--target", "shop/production/checkout"],
+        )
+        .says("[check-run-and-workspace]")
+        .exit(15);
+}
+
+#[test]
+fn check_run_and_workspace_wrong() {
+    let incident = Incident::bad_deploy();
+    for target in ["bank/production", "shop/staging", "shop/production/mail"] {
+        incident
+            .start_with(&incident.answers(), &["--target", target])
+            .refused(13, &["check-run-and-workspace", target]);
+        incident
+            .preflight(&["--target", target])
+            .refused(13, &["check-run-and-workspace", target]);
+    }
+    assert_eq!(incident.json(&["status", "--all", "--json"]), json!([]));
+}
+
+#[test]
+fn check_logs_before_after_right() {
+    let incident = Incident::partial_deployment();
+    let _ = incident
+        .preflight(&[])
+        .says("[check-logs-before-after] run.logs.before = 1; run.logs.after = 1")
+        .exit(0);
+}
+
+#[test]
+fn check_logs_before_after_wrong() {
+    let one_sided = |at: &str| {
+        let edit = |text: String| {
+            let (before, rest) = text.split_once("  logs:\n").expect("logs");
+            let (_, after) = rest.split_once("earlier:").expect("earlier runs");
+            format!("{before}  logs:\n    - {{at: {at}, text: alone}}\nearlier:{after}")
+        };
+        Incident::bad_deploy_edited(edit)
+    };
+    for at in ["now-41m", "now-30m"] {
+        let incident = one_sided(at);
+        incident
+            .preflight(&[
+                "--ack",
+                "no-ignored-warnings=r",
+                "--ack",
+                "check-logs-before-after=r",
+            ])
+            .refused(13, &["check-logs-before-after"]);
+        let acknowledged = json!({"acknowledge": {
+            "check-logs-before-after": "r", "no-ignored-warnings": "r",
+        }});
+        incident
+            .start(&incident.answers().with("preflight", acknowledged))
+            .refused(13, &["step `preflight`", "check check-logs-before-after"]);
+        incident.nothing_changed();
+    }
+    let never = run_with(|run| run["run"]["failed_at"] = Json::Null);
+    never
+        .preflight(&[])
+        .refused(13, &["check-logs-before-after"]);
+}
+
+/// A warning blocks until it is acknowledged with a reason, wherever it is asked for.
+#[track_caller]
+fn warns(incident: &Incident, check: &str) {
+    incident.preflight(&[]).refused(13, &[check]);
+    let _ = incident.preflight(&["--ack", &format!("{check}=")]).exit(2);
+    let _ = incident
+        .preflight(&["--ack", &format!("{check}=known since Monday")])
+        .says("acknowledged: known since Monday")
+        .exit(0);
+    incident
+        .start(&incident.answers())
+        .refused(15, &["step `preflight`", &format!("`{check}`")]);
+    let silent = json!({"acknowledge": {check: " "}});
+    incident
+        .resume(&incident.answers().with("preflight", silent))
+        .refused(15, &["step `preflight`", "a reason is needed"]);
+    assert_eq!(incident.was_run(), "");
+    incident.gate(10);
+}
+
+#[track_caller]
+fn acknowledged(incident: &Incident, check: &str) {
+    let known = json!({"acknowledge": {check: "known since Monday"}});
+    let _ = incident
+        .resume(&incident.answers().with("preflight", known))
+        .says(&format!("acknowledged {check}: known since Monday"))
+        .exit(0);
+}
+
+#[test]
+fn check_ownership_and_window_right() {
+    let incident = Incident::partial_deployment();
+    let done = incident.preflight(&[]).exit(0);
+    let _ = done.says("[check-ownership-and-window]");
+}
+
+#[test]
+fn check_ownership_and_window_wrong() {
+    let edits: [fn(&mut Json); 4] = [
+        |run| run["run"]["launched_by"] = "mallory".into(),
+        |run| run["run"]["approval"] = Json::Null,
+        |run| run["run"]["window"] = Json::Null,
+        |run| run["run"]["launched_at"] = "2026-11-21T02:00:00Z".into(),
+    ];
+    for edit in edits {
+        warns(&run_with(edit), "check-ownership-and-window");
+    }
+    let stranger = run_with(edits[0]);
+    let _ = stranger.start(&stranger.answers()).exit(15);
+    acknowledged(&stranger, "check-ownership-and-window");
+}
+
+#[test]
+fn check_rollback_path_right() {
+    let incident = Incident::partial_deployment();
+    let done = incident.preflight(&[]).exit(0);
+    let _ = done.says("[check-rollback-path]");
+}
+
+#[test]
+fn check_rollback_path_wrong() {
+    warns(
+        &run_with(|run| run["run"]["rollback_candidate"] = Json::Null),
+        "check-rollback-path",
+    );
+    warns(
+        &run_with(|run| run["run"]["rollback_candidate"]["tested_at"] = Json::Null),
+        "check-rollback-path",
+    );
+}
+
+#[test]
+fn communication_plan_right() {
+    let incident = Incident::partial_deployment();
+    let done = incident.preflight(&[]).exit(0);
+    let _ = done.says("[communication-plan] inputs.channel = \"#shop\"");
+}
+
+#[test]
+fn communication_plan_wrong() {
+    let incident = Incident::partial_deployment().input("channel", None);
+    warns(&incident, "communication-plan");
+    acknowledged(&incident, "communication-plan");
+}
+
+fn warned() -> Incident {
+    run_with(|run| {
+        run["run"]["preflight"] =
+            json!([{"id": "capacity", "severity": "warning", "result": "warn"}]);
+    })
+}
+
+#[test]
+fn no_ignored_warnings_right() {
+    let incident = warned();
+    let _ = incident.start(&incident.answers()).exit(15);
+    acknowledged(&incident, "no-ignored-warnings");
+}
+
+#[test]
+fn no_ignored_warnings_wrong() {
+    warns(&warned(), "no-ignored-warnings");
+}
+
+/// What the checks at the end miss: a step whose evidence was left out.
+fn with_a_hole(edits: &[(&str, &str)]) -> Incident {
+    let broken = "    read-quarantine:
+      request: {endpoint: platform, get: /nowhere}
+      facts: {quarantined: body.quarantined}
+      evidence: {quarantine_state: body}
+";
+    let mut incident = Incident::bad_deploy();
+    if !edits.is_empty() {
+        incident = incident.runbook_edited(edits);
+    }
+    incident.steps_done(broken)
+}
+
+fn leaving_a_hole(incident: &Incident) -> crate::incident::Answers {
+    let skip = json!({"on_failure": "skip", "reason": "it will be fine"});
+    incident
+        .answers()
+        .with("quarantine", skip.clone())
+        .with("read-quarantine", skip)
+}
+
+#[test]
+fn check_context_recorded_right() {
+    let incident = Incident::bad_deploy();
+    let _ = incident
+        .start(&incident.answers())
+        .says("[check-context-recorded] execution.missing = []; execution.comments = 1")
+        .exit(0);
+}
+
+#[test]
+fn check_context_recorded_wrong() {
+    let incident = with_a_hole(&[]);
+    incident.start(&leaving_a_hole(&incident)).refused(
+        13,
+        &[
+            "step `close-checks`",
+            "check check-context-recorded",
+            "quarantine_state",
+        ],
+    );
+    let acknowledged = json!({
+        "acknowledge": {"check-context-recorded": "it will be fine"},
+        "on_failure": "skip", "reason": "it will be fine",
+    });
+    incident
+        .resume(&incident.answers().with("close-checks", acknowledged))
+        .refused(13, &["check check-context-recorded"]);
+    incident.gate(10);
+}
+
+#[test]
+fn no_missing_audit_right() {
+    let incident = Incident::bad_deploy();
+    let _ = incident
+        .start(&incident.answers())
+        .says("Close with evidence missing [no-missing-audit]")
+        .exit(0);
+    incident.gate(0);
+}
+
+#[test]
+fn no_missing_audit_wrong() {
+    let incident = with_a_hole(&[(
+        "closing:\n  - use: standard/check-context-recorded\n",
+        "closing:\n",
+    )]);
+    let answers = leaving_a_hole(&incident).with(
+        "close-checks",
+        json!({"acknowledge": {"bad-artifact-quarantined": "the plane was asked by hand"}}),
+    );
+    incident.start(&answers).refused(
+        14,
+        &[
+            "step `close-run`",
+            "guard no-missing-audit",
+            "quarantine_state",
+        ],
+    );
+    incident.gate(10);
+}
+
+const WITHOUT_IMPACT_GUARD: (&str, &str) = (
+    "  - use: standard/no-path-without-impact\n    before: [choose-recovery]\n",
+    "",
+);
+
+fn rerunning(incident: &Incident) -> crate::incident::Answers {
+    let choice = json!({"choose": "rerun", "reason": "the cause is gone"});
+    let rerun = json!({
+        "confirm": "production", "facts": {"rerun_id": "r-1843"},
+        "evidence": {"rerun_record": "r-1843 succeeded"},
+    });
+    incident
+        .answers()
+        .with("choose-recovery", choice)
+        .with("rerun", rerun)
+}
+
+#[test]
+fn no_next_run_early_right() {
+    let incident = Incident::partial_deployment();
+    let _ = incident
+        .start(&rerunning(&incident))
+        .says("rerun_id = r-1843")
+        // Nothing came up by it in this scene, and that is measured rather than believed.
+        .exit(15);
+}
+
+#[test]
+fn no_next_run_early_wrong() {
+    let unknown = json!({"choose": "unknown", "reason": "no graphs"});
+    let incident = Incident::partial_deployment().runbook_edited(&[WITHOUT_IMPACT_GUARD]);
+    incident
+        .start(&rerunning(&incident).with("impact", unknown))
+        .never_says("rerun_id")
+        .refused(14, &["step `rerun`", "guard no-next-run-early"]);
+}
+
+#[test]
+fn no_blind_retry_right() {
+    let incident = warned();
+    let known = json!({"acknowledge": {"no-ignored-warnings": "the cause is another one"}});
+    let _ = incident
+        .start(&rerunning(&incident).with("preflight", known))
+        .says("rerun_id = r-1843")
+        .exit(15);
+}
+
+#[test]
+fn no_blind_retry_wrong() {
+    let incident = warned().runbook_edited(&[
+        (
+            "  - use: standard/impact\n  - use: standard/root-cause\n",
+            "  - use: standard/impact\n",
+        ),
+        (
+            "  # Verify.\n",
+            "  - use: standard/root-cause\n\n  # Verify.\n",
+        ),
+    ]);
+    let known = json!({"acknowledge": {"no-ignored-warnings": "it always warns"}});
+    incident
+        .start(&rerunning(&incident).with("preflight", known))
+        .never_says("rerun_id")
+        .refused(
+            14,
+            &[
+                "step `rerun`",
+                "guard no-blind-retry",
+                "guard no-next-run-early",
+            ],
+        );
+}
+
+#[test]
+fn no_unclear_owner_right() {
+    let incident = Incident::partial_deployment();
+    let _ = incident
+        .start(&incident.answers())
+        .says("decided: redeploy by dana")
+        .exit(0);
+}
+
+#[test]
+fn no_unclear_owner_wrong() {
+    let partial = Incident::partial_deployment().input("verifier", Some("alice"));
+    partial
+        .start(&partial.answers())
+        .refused(14, &["step `choose-recovery`", "guard no-unclear-owner"]);
+    assert_eq!(partial.was_run(), "");
+    let deploy = Incident::bad_deploy().input("verifier", Some("alice"));
+    deploy
+        .start(&deploy.answers())
+        .refused(14, &["step `choose-path`", "guard no-unclear-owner"]);
+    deploy.nothing_changed();
+    let nobody = Incident::bad_deploy().input("decision_owner", Some(""));
+    nobody
+        .start(&nobody.answers())
+        .refused(2, &["input `decision_owner`"]);
+}
+
+#[test]
+fn guided_flow_right() {
+    let incident = Incident::partial_deployment();
+    let _ = incident
+        .start(&incident.answers().without("impact"))
+        .exit(15);
+    let opened = &incident.journal()[0]["data"]["inputs"];
+    assert_eq!(opened["stages_settle"], "30ms");
+    assert_eq!(opened["max_repairs"], 5);
+}
+
+#[test]
+fn guided_flow_wrong() {
+    let incident = Incident::partial_deployment();
+    for (name, value) in [
+        ("stages_settle", "soon"),
+        ("max_repairs", "many"),
+        ("decision_owner", "not a name"),
+    ] {
+        let incident = Incident::partial_deployment().input(name, Some(value));
+        incident
+            .start(&incident.answers())
+            .refused(2, &[&format!("input `{name}`"), value]);
+        assert_eq!(incident.json(&["status", "--all", "--json"]), json!([]));
+        incident.gate(0);
+    }
+    incident
+        .start_with(&incident.answers(), &["--input", "max_repair=3"])
+        .refused(2, &["no input `max_repair`; did you mean `max_repairs`?"]);
+}
+
+#[test]
+fn monitor_right() {
+    let running = |run: &mut Json| {
+        run["run"]["state"] = "running".into();
+        run["run"]["stages"][1]["state"] = "running".into();
+    };
+    let incident = run_with(running);
+    let mut child = incident
+        .starting(&incident.answers().without("impact"), &[])
+        .stdout(Stdio::null())
+        .spawn()
+        .expect("the program starts");
+    let mut said = BufReader::new(child.stderr.take().expect("it is piped"));
+    let mut line = String::new();
+    while !line.contains("not yet") {
+        line.clear();
+        let read = said.read_line(&mut line).expect("text");
+        assert_ne!(read, 0, "it ended before it looked");
+    }
+    incident.record(&partial_run());
+    let mut rest = String::new();
+    said.read_to_string(&mut rest).expect("text");
+    assert_eq!(child.wait().expect("it ends").code(), Some(15), "{rest}");
+    assert!(rest.contains("holds: run.state = \"failed\""), "{rest}");
+    let looks = incident.journal();
+    let looks = looks.iter().filter(|e| e["type"] == "wait.looked");
+    assert!(looks.count() > 1);
+}
+
+#[test]
+fn monitor_wrong() {
+    let running = |run: &mut Json| run["run"]["stages"][1]["state"] = "running".into();
+    let incident = run_with(running)
+        .runbook_edited(&[("timeout: 30m\n    required", "timeout: 200ms\n    required")]);
+    incident
+        .start(&incident.answers())
+        .refused(15, &["step `monitor`", "waited"]);
+    let skip = json!({"on_failure": "skip", "reason": "it hangs"});
+    incident
+        .resume(&incident.answers().with("monitor", skip))
+        .refused(15, &["step `monitor`", "that way is not open here"]);
+    assert_eq!(incident.was_run(), "");
+}
+
+#[test]
+fn validate_outcome_right() {
+    let incident = Incident::bad_deploy();
+    let _ = incident
+        .start(&incident.answers())
+        .says("[validate-outcome] facts.error_ratio = 0.002; inputs.error_threshold = 0.01")
+        .exit(0);
+}
+
+#[test]
+fn validate_outcome_wrong() {
+    // It looked recovered, and it is not any more when it is measured for the last time.
+    let incident = Incident::bad_deploy_edited(|text| {
+        text + "  disturbances:\n    - requests: [POST /environments/production/quarantine]\n      do: damage-data\n"
+    });
+    let acknowledged = json!({"acknowledge": {"validate-outcome": "it was fine a minute ago"}});
+    incident
+        .start(&incident.answers().with("close-checks", acknowledged))
+        .refused(
+            13,
+            &["step `close-checks`", "check validate-outcome", "0.06"],
+        );
+    incident.gate(10);
+    let partial = Incident::partial_deployment();
+    let _ = partial
+        .start(&partial.answers().without("prevent-repeat"))
+        .exit(15);
+    partial.put("drift.txt", "drift: service/web\n");
+    partial
+        .resume(&partial.answers())
+        .refused(13, &["step `close-checks`", "check validate-outcome"]);
+    partial.gate(10);
+}
+
+#[test]
+fn close_run_right() {
+    let incident = Incident::partial_deployment();
+    let _ = incident
+        .start(&incident.answers())
+        .says("released; the gate is clear of it")
+        .exit(0);
+    incident.gate(0);
+    assert_eq!(incident.execution()["standing"], "closed");
+    let freezes = incident.json(&["freeze", "list", "--all", "--json"]);
+    assert_eq!(freezes["freezes"][0]["state"], "released");
+    let _ = incident.resume(&incident.answers()).exit(1);
+}
+
+#[test]
+fn close_run_wrong() {
+    let incident = Incident::partial_deployment();
+    let _ = incident
+        .start(&incident.answers().without("prevent-repeat"))
+        .exit(15);
+    // The freeze that it would release is not there any more; somebody else holds another one.
+    let args = ["freeze", "release", "shop/production", "--fence", "1"];
+    let args = [&args[..], &["--reason", "it looked forgotten"]].concat();
+    let _ = incident.run_as("bob", &args).exit(0);
+    let args = ["freeze", "take", "shop/production", "--reason", "mine now"];
+    let _ = incident.run_as("bob", &args).exit(0);
+    incident
+        .resume(&incident.answers())
+        .refused(15, &["step `close-run`", "bob"]);
+    assert_eq!(incident.execution()["standing"], "paused");
+    incident.gate(10);
+    let list = incident.json(&["freeze", "list", "--json"]);
+    assert_eq!(list["freezes"][0]["holder"]["principal"], "bob");
+}
+
+#[test]
+fn right_target_right() {
+    let incident = Incident::bad_deploy();
+    let _ = incident
+        .start(&incident.answers())
+        .says("confirmed: production")
+        .exit(0);
+}
+
+#[test]
+fn right_target_wrong() {
+    let incident = Incident::bad_deploy();
+    for (n, typed) in ["staging", "yes", "", "Production", "shop/production"]
+        .into_iter()
+        .enumerate()
+    {
+        let answers = incident
+            .answers()
+            .with("rollback-route-owner", json!({"confirm": typed}));
+        let done = if n == 0 {
+            incident.start(&answers)
+        } else {
+            incident.resume(&answers)
+        };
+        let refusal = format!("`{typed}` is not `production`; nothing was performed");
+        done.refused(15, &["step `rollback-route-owner`", &refusal]);
+    }
+    incident
+        .resume(&incident.answers().without("rollback-route-owner"))
+        .refused(15, &["needs `production` typed as confirmation"]);
+    incident.nothing_changed();
+}
+
+const SECRET: &str = "Tr0ub4dor-and-3-secret";
+
+fn with_secret() -> Incident {
+    let incident = Incident::partial_deployment().runbook_edited(&[(
+        "freeze: {scope: environment",
+        "secrets:\n  DEPLOY_KEY: Signs what is deployed\n\nfreeze: {scope: environment",
+    )]);
+    incident.put(
+        "scripts/redeploy-host-stack.sh",
+        "echo \"key $DEPLOY_KEY\"\necho \"again $DEPLOY_KEY\" >&2\n\
+         echo '{\"services\": [], \"signed_with\": \"'$DEPLOY_KEY'\"}' > posture.json\n\
+         : > drift.txt\n",
+    );
+    incident
+}
+
+#[test]
+fn secrets_ready_right() {
+    let incident = with_secret();
+    let incident = incident.env("DEPLOY_KEY", SECRET);
+    let _ = incident
+        .start(&incident.answers())
+        .never_says(SECRET)
+        .says("Closed. outcome: recovered")
+        .exit(0);
+    for file in incident.files() {
+        let bytes = fs::read(&file).expect("a file");
+        let text = String::from_utf8_lossy(&bytes);
+        assert!(!text.contains(SECRET), "{}", file.display());
+        assert!(!text.contains("Tr0ub4dor"), "{}", file.display());
+    }
+    let posture = fs::read_to_string(incident.scene.work().join("posture.json"));
+    assert!(posture.expect("a posture").contains(SECRET), "it was given");
+    // The token of an endpoint is one, too.
+    let deploy = Incident::bad_deploy();
+    let _ = deploy.start(&deploy.answers()).exit(0);
+    let drill = deploy
+        .files()
+        .into_iter()
+        .filter_map(|file| fs::read(file).ok());
+    for bytes in drill {
+        assert!(!String::from_utf8_lossy(&bytes).contains("Bearer drill-"));
+    }
+}
+
+#[test]
+fn secrets_ready_wrong() {
+    let incident = with_secret();
+    incident.start(&incident.answers()).refused(
+        13,
+        &[
+            "secrets-ready",
+            "`DEPLOY_KEY` is not set",
+            "Signs what is deployed",
+        ],
+    );
+    assert_eq!(incident.json(&["status", "--all", "--json"]), json!([]));
+    incident.gate(0);
+    for value in ["", "a"] {
+        let incident = with_secret();
+        let incident = incident.env("DEPLOY_KEY", value);
+        incident
+            .start(&incident.answers())
+            .refused(13, &["secrets-ready", "`DEPLOY_KEY`"]);
+        incident.gate(0);
+    }
+    let deploy = Incident::bad_deploy();
+    let deploy = deploy.env("PLATFORM_TOKEN", "");
+    deploy
+        .start(&deploy.answers())
+        .refused(13, &["secrets-ready", "`PLATFORM_TOKEN`"]);
+    deploy.nothing_changed();
+}
+
+#[test]
+fn no_incomplete_log_right() {
+    let incident = Incident::partial_deployment();
+    let _ = incident
+        .start(&incident.answers().without("impact"))
+        .exit(15);
+    // A line that was not written to its end is cut off, kept and done again.
+    let path = incident.journal_path();
+    let text = fs::read_to_string(&path).expect("a journal");
+    fs::write(&path, &text[..text.len() - 20]).expect("cut");
+    let _ = incident
+        .resume(&incident.answers())
+        .says("incomplete; it was cut off")
+        .exit(0);
+    assert_eq!(incident.was_run(), "redeploy production r-1842 fence 1\n");
+}
+
+#[test]
+fn no_incomplete_log_wrong() {
+    let incident = Incident::partial_deployment();
+    let _ = incident
+        .start(&incident.answers().without("redeploy"))
+        .exit(15);
+    let path = incident.journal_path();
+    let text = fs::read_to_string(&path).expect("a journal");
+    let lines: Vec<&str> = text.lines().collect();
+    let mut left_out = lines.clone();
+    left_out.remove(lines.len() - 4);
+    let mut swapped = lines.clone();
+    swapped.swap(lines.len() - 4, lines.len() - 3);
+    for damaged in [
+        left_out.join("\n") + "\n",
+        swapped.join("\n") + "\n",
+        text.replace(
+            "only the host's stack differs",
+            "only the host's stack DIFFERS",
+        ),
+    ] {
+        assert_ne!(damaged, text);
+        fs::write(&path, &damaged).expect("damaged");
+        let done = incident.resume(&incident.answers());
+        done.refused(17, &["journal"]);
+        assert_eq!(fs::read_to_string(&path).expect("a journal"), damaged);
+        assert_eq!(incident.was_run(), "");
+        incident.gate(10);
+    }
+    fs::write(&path, &text).expect("restored");
+    let _ = incident.resume(&incident.answers()).exit(0);
+}

@@ -251,6 +251,12 @@ impl Incident {
         self
     }
 
+    /// The same incident, where every run of the program has this in its environment.
+    pub(crate) fn env(mut self, name: &str, value: &str) -> Self {
+        self.scene = self.scene.env(name, value);
+        self
+    }
+
     /// The answers that lead out of it.
     pub(crate) fn answers(&self) -> Answers {
         self.answers.clone()

@@ -141,9 +141,7 @@ fn choose_recovery_right() {
 
 #[test]
 fn choose_recovery_wrong() {
-    let facts = |cause: bool, rerun: bool, fits: bool| {
-        json!({"facts": {"cause_fixed": cause, "safe_to_rerun": rerun, "rollback_fits": fits}})
-    };
+    let facts = |cause: bool, rerun: bool, fits: bool| json!({"facts": {"cause_fixed": cause, "safe_to_rerun": rerun, "rollback_fits": fits}});
     for (answers, option, condition) in [
         (facts(false, true, true), "redeploy", "cause_fixed"),
         (facts(false, true, true), "rerun", "cause_fixed"),
@@ -205,7 +203,11 @@ fn redeploy_wrong() {
         .start(&incident.answers().with("redeploy", by("alice")))
         .refused(15, &["step `redeploy`", "approval of `dana`"]);
     incident
-        .resume(&incident.answers().with("redeploy", json!({"confirm": "production"})))
+        .resume(
+            &incident
+                .answers()
+                .with("redeploy", json!({"confirm": "production"})),
+        )
         .refused(15, &["step `redeploy` needs the approval of dana"]);
     let staging = json!({"confirm": "staging", "approve": "dana"});
     incident
