@@ -15,7 +15,7 @@ use crate::effects::live;
 use crate::effects::stop::stop;
 use crate::execution::accept::accept;
 use crate::execution::event::{
-    AttemptFinished, AttemptStarted, Ending, Event, Evidence, Origin, StepVerdict, Work,
+    AttemptFinished, AttemptStarted, Ending, Event, Evidence, Ground, Origin, StepVerdict, Work,
 };
 use crate::execution::found::extract;
 use crate::execution::gate;
@@ -63,6 +63,13 @@ pub enum Rest {
         /// What would be needed.
         needs: String,
     },
+}
+
+/// Whether an event was recorded as it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fit {
+    Whole,
+    Instead,
 }
 
 /// One execution under way in this process.
@@ -149,6 +156,22 @@ impl<C: Console, H: Hands> Engine<C, H> {
         Ok(())
     }
 
+    /// Records an event, or what stands for it where it does not fit into the journal: an execution must not come to its
+    /// end at a value that is merely long.
+    fn record_or(
+        &mut self,
+        event: Event,
+        instead: impl FnOnce(String) -> Event,
+    ) -> Result<Fit, EngineError> {
+        match self.record(event) {
+            Ok(()) => Ok(Fit::Whole),
+            Err(EngineError::Journal(why @ AppendError::TooBig { .. })) => {
+                self.record(instead(why.to_string())).map(|()| Fit::Instead)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
     /// Masks registered secrets wherever they stand in the event.
     fn without_secrets(&self, event: Event) -> Result<Event, EngineError> {
         let text = serde_json::to_string(&event).map_err(|_| EngineError::Secret)?;
@@ -168,8 +191,13 @@ impl<C: Console, H: Hands> Engine<C, H> {
             change,
         } = performance;
         let Some(of) = self.plan.step(&work_of).cloned() else {
-            return Ok(());
+            let why = format!("the runbook has no step `{work_of}`");
+            return Err(EngineError::Contradiction(Illegal {
+                what: "attempt.started",
+                why,
+            }));
         };
+        let change = change || gate::needs_clearance(&of);
         let clearance = if change {
             let reading = self.hands.read_freeze().await;
             match gate::clear(
@@ -195,8 +223,15 @@ impl<C: Console, H: Hands> Engine<C, H> {
             clearance,
         };
         let work = started.work.clone();
-        self.record(Event::AttemptStarted(Box::new(started)))?;
-        if work == Work::ByHand {
+        let refused_step = step.clone();
+        let fit = self.record_or(Event::AttemptStarted(Box::new(started)), |why| {
+            let what = "what exactly to perform".into();
+            Event::Refused {
+                step: refused_step,
+                grounds: vec![Ground::Unknown { what, why }],
+            }
+        })?;
+        if fit == Fit::Instead || work == Work::ByHand {
             return Ok(());
         }
         let began = Instant::now();
@@ -214,7 +249,21 @@ impl<C: Console, H: Hands> Engine<C, H> {
             learned: performed.learned,
             took,
         };
-        self.record(Event::AttemptFinished(Box::new(finished)))
+        let mut without = AttemptFinished {
+            facts: std::collections::BTreeMap::new(),
+            learned: None,
+            ..finished.clone()
+        };
+        self.record_or(Event::AttemptFinished(Box::new(finished)), |why| {
+            let why = format!("what it found out could not be recorded: {why}");
+            without.ending = if change {
+                Ending::Doubtful { why }
+            } else {
+                Ending::Failed { why, code: None }
+            };
+            Event::AttemptFinished(Box::new(without))
+        })
+        .map(drop)
     }
 
     /// Performs work while showing what it prints and listening for Ctrl-C.
@@ -291,12 +340,12 @@ impl<C: Console, H: Hands> Engine<C, H> {
                         .map_err(|why| why.to_string())
                 });
                 match event {
-                    Ok(event) => self.record(event)?,
+                    Ok(event) => self.record_answer(event)?,
                     Err(why) => self.console.not_accepted(&why),
                 }
                 Ok(None)
             }
-            Reply::Note(text) => self.record(Event::NoteAdded { text }).map(|()| None),
+            Reply::Note(text) => self.record_answer(Event::NoteAdded { text }).map(|()| None),
             Reply::Pause { reason } => {
                 self.record(Event::Paused { reason })?;
                 Ok(Some(Rest::Paused))
@@ -314,6 +363,17 @@ impl<C: Console, H: Hands> Engine<C, H> {
                     needs,
                 }))
             }
+        }
+    }
+
+    /// Records what a person said, unless it is too long.
+    fn record_answer(&mut self, event: Event) -> Result<(), EngineError> {
+        match self.record(event) {
+            Err(EngineError::Journal(why @ AppendError::TooBig { .. })) => {
+                self.console.not_accepted(&why.to_string());
+                Ok(())
+            }
+            done => done,
         }
     }
 

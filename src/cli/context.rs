@@ -13,6 +13,7 @@ use crate::clock::Timestamp;
 use crate::execution::event::{Established, Operator};
 use crate::history::History;
 use crate::ids::Principal;
+use crate::journal::Store;
 
 use super::args::Args;
 use super::error::{CliError, Exit};
@@ -63,8 +64,15 @@ impl Here {
         self.home.join("history.db")
     }
 
+    /// Refuses a state directory in which somebody else could exchange the run history: whatever it then says about
+    /// freezes is unknown.
+    pub(crate) fn trusted(&self) -> Result<(), CliError> {
+        Store::check(&self.home).map_err(|error| CliError::from_error(Exit::Unknown, &error))
+    }
+
     /// The run history; an empty one is made when there is none. For verbs that write.
     pub(crate) async fn history(&self) -> Result<History, CliError> {
+        self.trusted()?;
         let mut builder = fs::DirBuilder::new();
         builder
             .recursive(true)
@@ -82,6 +90,7 @@ impl Here {
 
     /// The run history; none there is an error. For verbs that read.
     pub(crate) async fn existing_history(&self) -> Result<History, CliError> {
+        self.trusted()?;
         Ok(History::open_existing(&self.history_path()).await?)
     }
 }
@@ -144,7 +153,11 @@ pub(crate) struct Out;
 impl Out {
     /// Writes a line of data.
     pub(crate) fn data(&mut self, line: impl fmt::Display) -> Result<(), CliError> {
-        writeln!(anstream::stdout().lock(), "{line}").map_err(|error| lost(&error))
+        match writeln!(anstream::stdout().lock(), "{line}") {
+            // A reader that has gone wants no more, and what was found out stays what it is.
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+            written => written.map_err(|error| lost(&error)),
+        }
     }
 
     /// Writes one JSON document of data.

@@ -24,20 +24,64 @@ pub(crate) struct Found {
 }
 
 impl Found {
-    /// How a journal names it.
+    /// How a journal names it when it begins with it.
     pub(crate) fn reference(&self) -> RunbookRef {
-        let files = self.runbook.sources.iter();
+        self.referred(|file, _, taken| {
+            let path = format!("runbook/{}", plain(file));
+            // A runbook may bear the name of the library that it uses.
+            (!taken.contains(&path)).then_some(path)
+        })
+    }
+
+    /// How a journal that went on with `before` so far names it: what was kept stays, so other bytes get another name.
+    pub(crate) fn reference_after(&self, before: &RunbookRef) -> RunbookRef {
+        self.referred(|_, digest, _| {
+            let same = before.files.iter().find(|file| file.sha256 == digest);
+            same.map(|file| file.path.clone())
+        })
+    }
+
+    /// Each document under the name that is chosen for it, else under one that begins with its digest.
+    fn referred(&self, name: impl Fn(&str, Digest, &[String]) -> Option<String>) -> RunbookRef {
+        let mut files: Vec<FileRef> = Vec::new();
+        for source in &self.runbook.sources {
+            let sha256 = Digest::of(&source.text);
+            let taken: Vec<String> = files.iter().map(|file| file.path.clone()).collect();
+            let path = name(&source.file, sha256, &taken)
+                .unwrap_or_else(|| format!("runbook/{}-{}", sha256.short(), plain(&source.file)));
+            files.push(FileRef { path, sha256 });
+        }
         RunbookRef {
             id: self.runbook.id.clone(),
             path: self.path.clone(),
             digest: self.runbook.digest(),
-            files: files
-                .map(|s| FileRef {
-                    path: format!("runbook/{}", s.file),
-                    sha256: Digest::of(&s.text),
-                })
-                .collect(),
+            files,
         }
+    }
+
+    /// Keeps the documents beside the journal, under the names that `reference` gives them.
+    pub(crate) fn keep(&self, journal: &Journal, reference: &RunbookRef) -> Result<(), CliError> {
+        for (source, file) in self.runbook.sources.iter().zip(&reference.files) {
+            journal.keep(&file.path, source.text.as_bytes())?;
+        }
+        Ok(())
+    }
+}
+
+/// The name of a file as it can be kept under: people use spaces and accents.
+fn plain(file: &str) -> String {
+    const LONGEST: usize = 100;
+    let kept = |c: char| {
+        if c.is_ascii_alphanumeric() || "._@-".contains(c) {
+            c
+        } else {
+            '_'
+        }
+    };
+    let name: String = file.chars().take(LONGEST).map(kept).collect();
+    match name.strip_prefix('.') {
+        Some(rest) => format!("_{rest}"),
+        None => name,
     }
 }
 

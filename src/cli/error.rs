@@ -6,6 +6,8 @@ use std::process::ExitCode;
 
 use crate::history::{HistoryError, HistoryErrorKind};
 
+use super::context::shown;
+
 /// How the program ends. Every number means one thing, whatever the verb.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
@@ -134,14 +136,15 @@ impl CliError {
 
 impl fmt::Display for CliError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // What was typed or read is quoted in these, and must not drive the terminal.
         f.write_str(&self.text)?;
-        writeln!(f, "error: {}", self.message)?;
+        writeln!(f, "error: {}", shown(&self.message))?;
         self.causes
             .iter()
-            .try_for_each(|cause| writeln!(f, "caused by: {cause}"))?;
+            .try_for_each(|cause| writeln!(f, "caused by: {}", shown(cause)))?;
         self.hints
             .iter()
-            .try_for_each(|hint| writeln!(f, "hint: {hint}"))
+            .try_for_each(|hint| writeln!(f, "hint: {}", shown(hint)))
     }
 }
 

@@ -164,6 +164,9 @@ impl From<StoreError> for CliError {
 
 impl From<AppendError> for CliError {
     fn from(error: AppendError) -> Self {
+        if let AppendError::TooBig { .. } = error {
+            return Self::from_error(Exit::Usage, &error);
+        }
         Self::from_error(Exit::Failed, &error).hint(
             "what was recorded is safe; make room on the disk if it is full, then `runbook resume`",
         )

@@ -1,6 +1,5 @@
 //! `runbook gate`: says whether a target may be changed.
 
-use crate::history::History;
 use crate::history::freeze::judge;
 use crate::history::model::{Freeze, GateDecision, GateVerdict};
 use crate::ids::Target;
@@ -21,14 +20,13 @@ pub(crate) struct GateArgs {
 
 pub(crate) async fn gate(here: &mut Here, args: &GateArgs) -> Result<Exit, CliError> {
     let at = here.now();
-    let verdict = match History::open_existing(&here.history_path()).await {
+    let verdict = match here.existing_history().await {
         Ok(history) => {
             let verdict = history.gate(&args.target, None, at).await;
             history.close().await;
             verdict
         }
         Err(error) => {
-            let error = CliError::from(error);
             let words = [&[error.message][..], &error.causes].concat().join(": ");
             error
                 .hints

@@ -8,6 +8,7 @@ mod context;
 pub mod error;
 
 mod documents;
+mod editor;
 mod executions;
 mod narrator;
 mod scripted;

@@ -30,29 +30,32 @@ impl Narrator {
         let _ = writeln!(anstream::stderr().lock(), "{text}");
     }
 
-    /// Tells an event, and the head of the step that it leads to.
+    /// Tells an event, below the head of the step that it belongs to. A step that does not apply has no head.
     pub(crate) fn recorded(&mut self, plan: &Plan, state: &State, event: &Event) {
         self.still = None;
+        match event {
+            Event::Resumed(_) => self.shown = None,
+            Event::NotApplicable { .. } => {}
+            _ => self.show(plan, state, event.step()),
+        }
         if let Some(text) = told(plan, state, event) {
             self.say(&text);
         }
-        if matches!(event, Event::Resumed(_)) {
-            self.shown = None;
-        }
-        self.head(plan, state);
     }
 
     /// Shows the head of the step under way, once.
     pub(crate) fn head(&mut self, plan: &Plan, state: &State) {
-        if state.is_ended() {
-            return;
-        }
-        let Some((number, step)) = plan.position(state) else {
+        self.show(plan, state, plan.position(state).map(|(_, step)| &step.id));
+    }
+
+    fn show(&mut self, plan: &Plan, state: &State, id: Option<&Slug>) {
+        let mut steps = plan.runbook().steps.iter().enumerate();
+        let Some((n, step)) = steps.find(|(_, step)| Some(&step.id) == id) else {
             return;
         };
-        if self.shown.as_ref() != Some(&step.id) {
+        if self.shown.as_ref() != id {
             self.shown = Some(step.id.clone());
-            self.say(&head(plan, state, number, step));
+            self.say(&head(plan, state, n + 1, step));
         }
     }
 

@@ -12,7 +12,7 @@ use crate::runbook::shipped::RUNBOOKS;
 use super::context::Here;
 use super::documents;
 use super::error::{CliError, Exit};
-use super::start::{Which, ready};
+use super::start::{Missing, Which, ready};
 
 #[derive(Debug, Args)]
 pub(crate) struct ListArgs {
@@ -85,7 +85,7 @@ pub(crate) async fn plan(here: &mut Here, args: &PlanArgs) -> Result<Exit, CliEr
     let absent = std::cell::RefCell::new(Vec::new());
     let ready = ready(here, &args.which, history, found, |input| {
         absent.borrow_mut().push(input.id.to_string());
-        Some(Json::Null)
+        Missing::Left
     });
     let ready = ready.await?;
     let plan = Plan::new(ready.found.runbook, &ready.opened.by_hand);
@@ -205,8 +205,8 @@ fn steps<'a>(plan: &'a Plan, missing: &'a dyn Fn(&Step) -> Option<&'a str>) -> V
             ),
         ));
         let gates: Vec<&str> = plan.do_nots(step).map(|g| g.id.as_str()).collect();
-        let mut more = vec![how(step)];
-        more.extend(missing(step).map(|why| format!("by hand: {why}")));
+        let mut more =
+            vec![missing(step).map_or_else(|| how(step), |why| format!("by hand: {why}"))];
         more.extend(step.when.as_ref().map(|when| format!("when {when}")));
         more.extend((!gates.is_empty()).then(|| format!("guards: {}", gates.join(", "))));
         more.extend(

@@ -25,7 +25,7 @@ use crate::runbook::model::{Action, CheckSet, HistoryCall, Step};
 use super::context::Here;
 use super::documents;
 use super::error::{CliError, Exit};
-use super::start::{Ready, Which, hands, ready, refuse_frozen, run_view};
+use super::start::{Missing, Ready, Which, hands, ready, refuse_frozen, run_view};
 use super::stepping;
 
 #[derive(Debug, Args)]
@@ -44,7 +44,7 @@ pub(crate) async fn preflight(here: &mut Here, args: &PreflightArgs) -> Result<E
     let found = documents::find_runbook(&args.which.runbook)?;
     let acks = acks(&found.runbook, &args.acks)?;
     let history = here.existing_history().await?;
-    let ready = ready(here, &args.which, history, found, |_| None).await?;
+    let ready = ready(here, &args.which, history, found, |_| Missing::Left).await?;
     refuse_frozen(&ready).await?;
     let plan = Plan::new(ready.found.runbook.clone(), &ready.opened.by_hand);
     let mut state = look(here, &plan, &ready).await?;

@@ -67,6 +67,9 @@ pub(crate) struct ResumeArgs {
     profile: Option<PathBuf>,
 }
 
+/// Most bytes of all inputs together: they stand on one line of the journal, with what else begins an execution.
+const LARGEST_INPUTS: usize = crate::journal::MAX_LINE / 2;
+
 /// A runbook made ready for a run: everything that can be refused before anything is recorded was not.
 pub(crate) struct Ready {
     pub(crate) found: Found,
@@ -79,7 +82,10 @@ pub(crate) async fn start(here: &mut Here, args: &StartArgs) -> Result<Exit, Cli
     let history = here.existing_history().await?;
     let found = documents::find_runbook(&args.which.runbook)?;
     let mut desk = Desk::find(args.answers.as_deref(), &found.runbook)?;
-    let ready = ready(here, &args.which, history, found, |input| desk.input(input)).await?;
+    let ready = ready(here, &args.which, history, found, |input| {
+        desk.input(input).map_or(Missing::Needed, Missing::Given)
+    })
+    .await?;
     refuse_frozen(&ready).await?;
     begin(here, &here.home.clone(), ready, desk, stepping::folder()).await
 }
@@ -92,7 +98,7 @@ pub(crate) async fn ready(
     which: &Which,
     history: History,
     mut found: Found,
-    missing: impl FnMut(&Input) -> Option<Json>,
+    missing: impl FnMut(&Input) -> Missing,
 ) -> Result<Ready, CliError> {
     let reference = found.reference();
     let profile = documents::apply_profile(which.profile.as_deref(), &mut found.runbook)?;
@@ -134,12 +140,11 @@ pub(crate) async fn ready(
     })
 }
 
-/// A run that nobody recorded is nothing to respond to, like one of another workspace.
+/// A run that nobody recorded is nothing to respond to.
 fn unknown_run(error: HistoryError) -> CliError {
     let unknown = matches!(error, HistoryError::NoRun(_));
     let mut error = CliError::from(error);
     if unknown {
-        error.exit = Exit::PreflightBlocks;
         error.message = format!("needed-inputs: {}", error.message);
     }
     error
@@ -195,7 +200,7 @@ pub(crate) async fn begin(
     let redactor = stepping::redactor(&ready.found.runbook.secrets, &ready.profile)?;
     let store = Store::open(home)?;
     let mut journal = store.create(ready.opened.id)?;
-    keep_documents(&journal, &ready.found)?;
+    ready.found.keep(&journal, &ready.opened.runbook)?;
     documents::keep_profile(&journal, &ready.profile)?;
     let opened = Event::Opened(Box::new(ready.opened.clone()));
     let entries = journal.append(&ready.opened.operator.name, &opened)?;
@@ -219,13 +224,6 @@ pub(crate) async fn begin(
     };
     bench.announce(&opened);
     step_through(here, bench, Vec::new()).await
-}
-
-fn keep_documents(journal: &Journal, found: &Found) -> Result<(), CliError> {
-    for source in &found.runbook.sources {
-        journal.keep(&format!("runbook/{}", source.file), source.text.as_bytes())?;
-    }
-    Ok(())
 }
 
 /// The hands of one execution.
@@ -281,7 +279,9 @@ pub(crate) async fn resume(here: &mut Here, args: &ResumeArgs) -> Result<Exit, C
         .map(str::trim)
         .filter(|reason| !reason.is_empty());
     let (mut found, mut adopted) = current_text(&store, &kept, &state, adopt)?;
-    let reference = found.reference();
+    let reference = adopted
+        .as_ref()
+        .map_or_else(|| state.runbook.clone(), |adopted| adopted.runbook.clone());
     let profile = current_profile(&store, &kept, &state, args.profile.as_deref(), &mut found)?;
     if profile.reference() != state.profile {
         let reason = adopt.ok_or_else(|| {
@@ -295,8 +295,8 @@ pub(crate) async fn resume(here: &mut Here, args: &ResumeArgs) -> Result<Exit, C
         });
     }
     documents::keep_profile(&journal, &profile)?;
-    if adopted.is_some() {
-        keep_documents(&journal, &found)?;
+    if let Some(adopted) = &adopted {
+        found.keep(&journal, &adopted.runbook)?;
     }
     let folder = stepping::folder();
     let by_hand = stepping::by_hand(&found.runbook, &profile.endpoints, &folder, Programs::Run);
@@ -419,7 +419,7 @@ pub(crate) fn current_text(
         (Ok(found), _) if same(&found) => Ok((found, None)),
         (Ok(found), Some(reason)) => {
             let adopted = Adopted {
-                runbook: found.reference(),
+                runbook: found.reference_after(reference),
                 profile: state.profile.clone(),
                 reason: reason.to_owned(),
             };
@@ -451,6 +451,16 @@ pub(crate) fn current_text(
     }
 }
 
+/// What becomes of an input that was neither given nor has a default.
+pub(crate) enum Missing {
+    /// Somebody gave it when asked.
+    Given(Json),
+    /// It is left out: what needs it is unknown.
+    Left,
+    /// It cannot be done without.
+    Needed,
+}
+
 /// These inputs, with the defaults of the others.
 pub(crate) fn defaults(runbook: &Runbook, given: &BTreeMap<Field, Json>) -> BTreeMap<Field, Json> {
     let defaults = runbook
@@ -466,7 +476,7 @@ pub(crate) fn defaults(runbook: &Runbook, given: &BTreeMap<Field, Json>) -> BTre
 fn inputs(
     runbook: &Runbook,
     given: &[String],
-    mut missing: impl FnMut(&Input) -> Option<Json>,
+    mut missing: impl FnMut(&Input) -> Missing,
 ) -> Result<BTreeMap<Field, Json>, CliError> {
     let mut inputs = BTreeMap::new();
     let mut wrong = Vec::new();
@@ -489,9 +499,16 @@ fn inputs(
         if inputs.contains_key(&input.id) {
             continue;
         }
-        match input.default.clone().or_else(|| missing(input)) {
-            Some(value) => drop(inputs.insert(input.id.clone(), value)),
-            None => absent.push(input),
+        let value = match &input.default {
+            Some(default) => Missing::Given(default.clone()),
+            // Whoever left one question is not asked the next.
+            None if !absent.is_empty() => Missing::Needed,
+            None => missing(input),
+        };
+        match value {
+            Missing::Given(value) => drop(inputs.insert(input.id.clone(), value)),
+            Missing::Left => {}
+            Missing::Needed => absent.push(input),
         }
     }
     wrong.extend(absent.iter().map(|input| {
@@ -502,6 +519,15 @@ fn inputs(
             input.kind.wanted()
         )
     }));
+    let size = inputs
+        .values()
+        .map(|value| value.to_string().len())
+        .sum::<usize>();
+    if size > LARGEST_INPUTS {
+        wrong.push(format!(
+            "the inputs have {size} bytes, and more than {LARGEST_INPUTS} do not fit into the journal"
+        ));
+    }
     if wrong.is_empty() {
         return Ok(inputs);
     }

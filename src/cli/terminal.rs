@@ -1,31 +1,32 @@
 //! The console of a person: line by line, so that scrollback, ssh, tmux and a serial line all work.
 //!
-//! Words that begin with a colon are for the tool, at every prompt: `:help`, `:note TEXT`, `:pause`, `:abort REASON`,
-//! `:why`. Everything else answers the question. Ctrl-C at a prompt explains itself once and then pauses; the end of
+//! Words that begin with a colon are for the tool, at every prompt: `:help`, `:note TEXT`, `:pause`, `:cannot REASON`,
+//! `:abort REASON`, `:why`. Everything else answers the question. Ctrl-C at a prompt explains itself once and then pauses; the end of
 //! input pauses. Neither answers anything.
 
 use std::collections::BTreeMap;
 
-use rustyline::DefaultEditor;
 use rustyline::error::ReadlineError;
 use serde_json::Value as Json;
 
 use crate::clock::Span;
 use crate::effects::console::{Console, Given, Reply};
 use crate::execution::event::Event;
+use crate::execution::found::wanted;
 use crate::execution::plan::Plan;
 use crate::execution::question::{Asked, Draft, DraftFound, Question, Way};
 use crate::execution::state::State;
 use crate::ids::{Field, Slug};
 use crate::report;
 use crate::report::text::{BAD, FAINT, styled};
-use crate::runbook::model::{FactSpec, Input, Step};
+use crate::runbook::model::{EvidenceSpec, FactSpec, Input, Step};
 
+use super::editor::{Came, Editor};
 use super::narrator::Narrator;
 
 /// A person at a terminal.
 pub(crate) struct Terminal {
-    editor: DefaultEditor,
+    editor: Editor,
     narrator: Narrator,
     /// Whether the last thing told was why a step cannot go on.
     told_failure: bool,
@@ -48,7 +49,7 @@ impl Terminal {
     /// Where the terminal cannot be used.
     pub(crate) fn new() -> Result<Self, ReadlineError> {
         Ok(Self {
-            editor: DefaultEditor::new()?,
+            editor: Editor::new()?,
             narrator: Narrator::default(),
             told_failure: false,
             typed: Default::default(),
@@ -89,8 +90,8 @@ impl Terminal {
     fn line(&mut self, prompt: &str) -> Typed<String> {
         let mut interrupted = false;
         loop {
-            match self.editor.readline(&format!("  {prompt} > ")) {
-                Ok(line) => {
+            match self.editor.line(&format!("  {prompt} > ")) {
+                Came::Line(line) => {
                     interrupted = false;
                     let line = line.trim().to_owned();
                     match line
@@ -107,6 +108,16 @@ impl Terminal {
                             return Err(pause("the operator paused it"));
                         }
                         (":abort", reason) => return self.abort(reason),
+                        (":cannot", "") => {
+                            self.narrator.say("  Write why after it: `:cannot REASON`")
+                        }
+                        (":cannot", reason) => {
+                            let reason = reason.to_owned();
+                            return Err(Left::Reply(Reply::Answer {
+                                draft: Draft::NotDone { reason },
+                                given: Vec::new(),
+                            }));
+                        }
                         (":why", _) => return Err(Left::Reply(Reply::Note(String::new()))),
                         (word, _) if word.starts_with(':') => {
                             self.narrator.say(&format!(
@@ -116,21 +127,21 @@ impl Terminal {
                         _ => return Ok(line),
                     }
                 }
-                Err(ReadlineError::Interrupted) if !interrupted => {
+                Came::Interrupt if !interrupted => {
                     interrupted = true;
                     self.narrator.say("  Nothing was answered. `:pause` leaves for now, `:abort` ends it; Ctrl-C again pauses.");
                 }
-                Err(ReadlineError::Interrupted) => return Err(pause("interrupted")),
-                Err(ReadlineError::Eof) => return Err(pause("end of input")),
-                Err(why) => return Err(pause(&format!("the terminal cannot be read: {why}"))),
+                Came::Interrupt => return Err(pause("interrupted")),
+                Came::End(why) => return Err(pause(&why)),
             }
         }
     }
 
     fn help(&mut self) {
         self.narrator.say(
-            "  :note TEXT     remark something, on the record\n  :pause         leave for now; `runbook resume` goes on\n  \
-             :abort REASON  end the execution; the freeze stays\n  Ctrl-C         stops a command that is under way",
+            "  :note TEXT      remark something, on the record\n  :pause          leave for now; `runbook resume` goes on\n  \
+             :cannot REASON  what is to be done by hand cannot be done\n  \
+             :abort REASON   end the execution; the freeze stays\n  Ctrl-C          stops a command that is under way",
         );
     }
 
@@ -142,9 +153,9 @@ impl Terminal {
         Err(Left::Reply(Reply::Abort { reason }))
     }
 
-    fn answer(&mut self, plan: &Plan, question: &Question) -> Typed<Reply> {
+    fn answer(&mut self, plan: &Plan, state: &State, question: &Question) -> Typed<Reply> {
         let draft = match &question.asked {
-            Asked::ByHand { work_of } => return self.by_hand(plan, question, work_of),
+            Asked::ByHand { work_of } => return self.by_hand(plan, state, work_of),
             Asked::Choose { offered, .. } => self.choose(offered)?,
             Asked::Confirm { expected, .. } => {
                 Draft::Confirm(self.line(&format!("Type `{expected}` to go on"))?)
@@ -153,8 +164,8 @@ impl Terminal {
             Asked::Acknowledge { .. } => Draft::Acknowledge {
                 reason: self.line("Why is this acceptable (or `:abort`)?")?,
             },
-            Asked::Failed { ways, .. } => return self.failed(plan, question, ways),
-            Asked::InDoubt { .. } => return self.in_doubt(plan, question),
+            Asked::Failed { ways, .. } => return self.failed(plan, state, question, ways),
+            Asked::InDoubt { .. } => return self.in_doubt(plan, state, question),
         };
         Ok(Reply::Answer {
             draft,
@@ -201,7 +212,13 @@ impl Terminal {
         }
     }
 
-    fn failed(&mut self, plan: &Plan, question: &Question, ways: &[Way]) -> Typed<Reply> {
+    fn failed(
+        &mut self,
+        plan: &Plan,
+        state: &State,
+        question: &Question,
+        ways: &[Way],
+    ) -> Typed<Reply> {
         let mut menu: Vec<(char, String)> = ways.iter().map(report::question::way).collect();
         menu.push(('p', "pause: leave for now, and resume later".into()));
         menu.push(('a', "abort: end the execution; the freeze stays".into()));
@@ -225,7 +242,7 @@ impl Terminal {
                 (Some(Way::BackTo(_)), _) => Draft::BackTo {
                     reason: self.line("Why go back?")?,
                 },
-                (Some(Way::DoneByHand), _) => return self.done_by_hand(plan, question),
+                (Some(Way::DoneByHand), _) => return self.done_by_hand(plan, state, question),
                 (None, "p") => return Err(pause("the operator paused it")),
                 (None, "a") => return self.abort(""),
                 (None, _) => {
@@ -240,13 +257,27 @@ impl Terminal {
         }
     }
 
-    fn in_doubt(&mut self, plan: &Plan, question: &Question) -> Typed<Reply> {
+    fn in_doubt(&mut self, plan: &Plan, state: &State, question: &Question) -> Typed<Reply> {
+        let verify = plan.step(&question.step).and_then(|s| s.verify.as_ref());
+        let look = if verify.is_some() {
+            ", `look` to read it back once more"
+        } else {
+            ""
+        };
         loop {
             match self
-                .line("Did it take effect? `yes`, `no`, or `:pause`")?
+                .line(&format!(
+                    "Did it take effect? `yes`, `no`{look}, or `:pause`"
+                ))?
                 .as_str()
             {
-                "yes" => return self.done_by_hand(plan, question),
+                "yes" => return self.done_by_hand(plan, state, question),
+                "look" if verify.is_some() => {
+                    return Ok(Reply::Answer {
+                        draft: Draft::LookAgain,
+                        given: Vec::new(),
+                    });
+                }
                 "no" => {
                     let reason = self.line("How is that known?")?;
                     return Ok(Reply::Answer {
@@ -261,16 +292,12 @@ impl Terminal {
         }
     }
 
-    fn done_by_hand(&mut self, plan: &Plan, question: &Question) -> Typed<Reply> {
+    fn done_by_hand(&mut self, plan: &Plan, state: &State, question: &Question) -> Typed<Reply> {
         let Some(step) = plan.step(&question.step) else {
             return Err(pause("the step is gone"));
         };
-        let facts: Vec<&FactSpec> = step
-            .facts
-            .iter()
-            .filter(|f| f.from.is_none() || step.is_automated())
-            .collect();
-        let (found, given) = self.found(step, &facts)?;
+        let (facts, evidence) = wanted(state, step);
+        let (found, given) = self.found(step, &facts, &evidence)?;
         let reason = self.line("How was it done, and how is that known?")?;
         self.typed = Default::default();
         Ok(Reply::Answer {
@@ -279,12 +306,12 @@ impl Terminal {
         })
     }
 
-    fn by_hand(&mut self, plan: &Plan, question: &Question, work_of: &Slug) -> Typed<Reply> {
+    fn by_hand(&mut self, plan: &Plan, state: &State, work_of: &Slug) -> Typed<Reply> {
         let Some(step) = plan.step(work_of) else {
             return Err(pause("the step is gone"));
         };
-        let facts: Vec<&FactSpec> = step.facts.iter().filter(|f| f.from.is_none()).collect();
-        if facts.is_empty() && step.evidence.is_empty() {
+        let (facts, evidence) = wanted(state, step);
+        if facts.is_empty() && evidence.is_empty() {
             loop {
                 match self.line("Type `done` when it is done")?.as_str() {
                     "done" => break,
@@ -292,8 +319,7 @@ impl Terminal {
                 }
             }
         }
-        let _ = question;
-        let (found, given) = self.found(step, &facts)?;
+        let (found, given) = self.found(step, &facts, &evidence)?;
         self.typed = Default::default();
         Ok(Reply::Answer {
             draft: Draft::Facts(found),
@@ -305,6 +331,7 @@ impl Terminal {
         &mut self,
         step: &Step,
         facts: &[&FactSpec],
+        evidence: &[&EvidenceSpec],
     ) -> Typed<(DraftFound, Vec<(Field, Given)>)> {
         if self.typed.0.as_ref() != Some(&step.id) {
             self.typed = (Some(step.id.clone()), BTreeMap::new(), BTreeMap::new());
@@ -324,7 +351,7 @@ impl Terminal {
                 }
             }
         }
-        for spec in &step.evidence {
+        for spec in evidence {
             while !self.typed.2.contains_key(&spec.id) {
                 let line = self.line(&format!("evidence {}: text, or `@FILE`", spec.id))?;
                 let given = match line.strip_prefix('@') {
@@ -378,7 +405,7 @@ impl Console for Terminal {
                     self.narrator.say(&put);
                 }
             }
-            match self.answer(plan, question) {
+            match self.answer(plan, state, question) {
                 // `:why` comes as an empty remark: the question is put again, with all that stands around it.
                 Err(Left::Reply(Reply::Note(text))) if text.is_empty() => {
                     if let Some((number, step)) = plan.position(state) {

@@ -43,6 +43,7 @@ struct Parts {
     facts: Option<BTreeMap<Field, serde_json::Value>>,
     evidence: Option<BTreeMap<Field, EvidenceText>>,
     done: Option<bool>,
+    not_done: Option<String>,
     choose: Option<Slug>,
     reason: Option<String>,
     confirm: Option<String>,
@@ -76,6 +77,7 @@ enum Then {
 enum Settled {
     Happened,
     NotDone,
+    LookAgain,
 }
 
 /// Text, or a mapping with one key, `file`.
@@ -127,6 +129,13 @@ impl Parts {
         let reason = || self.reason.clone().unwrap_or_default();
         let (draft, given) = match &question.asked {
             Asked::ByHand { .. } => {
+                if let Some(reason) = self.not_done.take() {
+                    let draft = Draft::NotDone { reason };
+                    return Some(Reply::Answer {
+                        draft,
+                        given: Vec::new(),
+                    });
+                }
                 if self.facts.is_none() && self.evidence.is_none() && self.done != Some(true) {
                     return None;
                 }
@@ -167,6 +176,7 @@ impl Parts {
                 let reason = reason();
                 match self.doubt.take()? {
                     Settled::NotDone => (Draft::NotDone { reason }, Vec::new()),
+                    Settled::LookAgain => (Draft::LookAgain, Vec::new()),
                     Settled::Happened => {
                         let (found, given) = self.found(folder);
                         (Draft::DoneByHand { found, reason }, given)

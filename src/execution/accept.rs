@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::clock::Timestamp;
+use crate::digest::Digest;
 use crate::expr::Scope;
 use crate::ids::{Principal, Slug};
 use crate::runbook::model::{Choose, Step};
@@ -16,6 +17,7 @@ use super::plan::Plan;
 use super::question::{Asked, Draft, DraftFound, Question, Way};
 use super::scope::scope;
 use super::state::State;
+use super::work::subject;
 
 /// What is wrong with an answer, for the person who gave it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -41,27 +43,27 @@ pub fn accept(
             facts(plan, state, step, work_of, found, now)?
         }
         (Asked::ByHand { work_of }, Draft::NotDone { reason })
-            if *work_of == step.id && state.step(&step.id).open.is_some() =>
+            if *work_of != step.id || !state.step(&step.id).performed =>
         {
             Answer::NotDone {
+                work_of: (*work_of != step.id).then(|| work_of.clone()),
                 reason: given(reason)?,
             }
         }
         (Asked::Choose { owner, .. }, Draft::Choose { option, reason }) => {
             chosen(plan, state, step, owner, option, reason, now)?
         }
-        (Asked::Confirm { expected, .. }, Draft::Confirm(typed)) => confirmed(expected, &typed)?,
-        (Asked::Approve { by, subject, .. }, Draft::Approve { by: who }) => {
-            may_approve(plan, state, step, by, &who, now)?;
-            let expires = step
-                .approve
-                .as_ref()
-                .map(|a| a.expires)
-                .ok_or_else(|| no("the step needs no approval"))?;
+        (Asked::Confirm { expected, work }, Draft::Confirm(typed)) => {
+            confirmed(expected, &typed, subject(state, step, work))?
+        }
+        (Asked::Approve { subject, .. }, Draft::Approve { by: who }) => {
+            let approve = step.approve.as_ref();
+            let approve = approve.ok_or_else(|| no("the step needs no approval"))?;
+            gate::may_approve(approve, &who, &scope(plan, state, now)).map_err(NotAccepted)?;
             Answer::Approved {
                 by: who,
                 subject: *subject,
-                expires_at: now.plus(expires),
+                expires_at: now.plus(approve.expires),
             }
         }
         (Asked::Approve { .. }, Draft::Reject { by, reason }) => Answer::Rejected {
@@ -77,7 +79,9 @@ pub fn accept(
         (Asked::InDoubt { .. }, Draft::DoneByHand { found, reason }) => {
             done_by_hand(plan, state, step, found, reason, now)?
         }
+        (Asked::InDoubt { .. }, Draft::LookAgain) if step.verify.is_some() => Answer::LookAgain,
         (Asked::InDoubt { .. }, Draft::NotDone { reason }) => Answer::NotDone {
+            work_of: None,
             reason: given(reason)?,
         },
         _ => return Err(no("that does not answer this question")),
@@ -166,48 +170,46 @@ fn complete(
     given: DraftFound,
     now: Timestamp,
 ) -> Result<Found, NotAccepted> {
+    let (wanted, wanted_evidence) = found::wanted(state, step);
     let mut facts = BTreeMap::new();
-    for spec in &step.facts {
-        match given.facts.get(&spec.id) {
-            Some(value) if spec.from.is_none() || step.is_automated() => {
-                let value = found::accept(spec, value)
-                    .map_err(|why| NotAccepted(format!("`{}` {why}", spec.id)))?;
-                facts.insert(spec.id.clone(), value);
-            }
-            None if spec.from.is_none() || step.is_automated() => {
-                return Err(NotAccepted(format!(
-                    "fact `{}` is needed: {}",
-                    spec.id,
-                    spec.kind.wanted()
-                )));
-            }
-            Some(_) => {
-                return Err(NotAccepted(format!(
-                    "fact `{}` follows from others and is not typed",
-                    spec.id
-                )));
-            }
-            None => {}
-        }
+    for spec in &wanted {
+        let value = given.facts.get(&spec.id).ok_or_else(|| {
+            NotAccepted(format!(
+                "fact `{}` is needed: {}",
+                spec.id,
+                spec.kind.wanted()
+            ))
+        })?;
+        let value = found::accept(spec, value)
+            .map_err(|why| NotAccepted(format!("`{}` {why}", spec.id)))?;
+        facts.insert(spec.id.clone(), value);
     }
-    let declared: BTreeSet<_> = step.facts.iter().map(|f| &f.id).collect();
-    if let Some(id) = given.facts.keys().find(|id| !declared.contains(id)) {
-        return Err(NotAccepted(format!(
-            "`{}` produces no fact `{id}`",
-            step.id
-        )));
+    if let Some(id) = given.facts.keys().find(|id| !facts.contains_key(*id)) {
+        let declared = step.facts.iter().any(|spec| spec.id == *id);
+        return Err(NotAccepted(if declared {
+            format!("fact `{id}` is known or follows from others, and is not typed")
+        } else {
+            format!("`{}` produces no fact `{id}`", step.id)
+        }));
     }
-    for spec in &step.evidence {
-        if !given
-            .evidence
-            .iter()
-            .any(|e| e.id.as_ref() == Some(&spec.id))
-        {
-            return Err(NotAccepted(format!(
-                "evidence `{}` is needed: a file or text",
-                spec.id
-            )));
-        }
+    let wanted: BTreeSet<_> = wanted_evidence.iter().map(|spec| Some(&spec.id)).collect();
+    let ids: BTreeSet<_> = given.evidence.iter().map(|item| item.id.as_ref()).collect();
+    if let Some(id) = wanted.difference(&ids).flatten().next() {
+        let why = format!("evidence `{id}` is needed: a file or text");
+        return Err(NotAccepted(why));
+    }
+    // Evidence of another step, given here, would stand for what that step never left.
+    if let Some(item) = given
+        .evidence
+        .iter()
+        .find(|e| !wanted.contains(&e.id.as_ref()))
+    {
+        let name = item.id.as_ref().map_or("without a name", |id| id.as_str());
+        let why = format!("`{}` asks for no evidence `{name}`", step.id);
+        return Err(NotAccepted(why));
+    }
+    if ids.len() != given.evidence.len() {
+        return Err(no("an item of evidence is given twice"));
     }
     let derived = if step.is_automated() {
         BTreeMap::new()
@@ -242,7 +244,7 @@ fn chosen(
             None => format!("there is no option `{option}`; there is {}", join(&offered)),
         }));
     }
-    let (guards, refused) = gate::judge_guards(plan.guards_before(step), &scope, Demand::Before);
+    let (guards, refused) = gate::judge_guards(plan, state, step, Demand::Before, now);
     if let Some(guard) = refused.first() {
         return Err(NotAccepted(format!(
             "guard `{}` refuses: {}",
@@ -267,44 +269,17 @@ fn join(ids: &[Slug]) -> String {
         .join(", ")
 }
 
-fn confirmed(expected: &str, typed: &str) -> Result<Answer, NotAccepted> {
+fn confirmed(expected: &str, typed: &str, subject: Digest) -> Result<Answer, NotAccepted> {
     let typed = typed.trim();
     if typed == expected {
         Ok(Answer::Confirmed {
             typed: typed.to_owned(),
+            subject,
         })
     } else {
         Err(NotAccepted(format!(
             "`{typed}` is not `{expected}`; nothing was performed"
         )))
-    }
-}
-
-fn may_approve(
-    plan: &Plan,
-    state: &State,
-    step: &Step,
-    wanted: &Principal,
-    who: &Principal,
-    now: Timestamp,
-) -> Result<(), NotAccepted> {
-    if who != wanted {
-        return Err(NotAccepted(format!(
-            "the approval of `{wanted}` is needed, not of `{who}`"
-        )));
-    }
-    let other_than = step.approve.as_ref().and_then(|a| a.other_than.as_ref());
-    match other_than
-        .map(|o| o.principal(&scope(plan, state, now)))
-        .transpose()
-    {
-        Ok(Some(barred)) if barred == *who => Err(NotAccepted(format!(
-            "`{who}` may not approve this: it takes somebody other than `{barred}`"
-        ))),
-        Ok(_) => Ok(()),
-        Err(why) => Err(NotAccepted(format!(
-            "who may not approve is unknown: {why}"
-        ))),
     }
 }
 

@@ -16,6 +16,8 @@ use crate::ids::{ExecutionId, Field, Principal, RunId, RunbookId, Slug, Target};
 
 use crate::digest::Digest;
 
+pub use super::answer::{Answer, Chosen, Found};
+
 /// One thing that happened in an execution.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", content = "data", deny_unknown_fields)]
@@ -438,109 +440,6 @@ pub enum Origin {
     Attested,
 }
 
-/// What an operator answered.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "is", rename_all = "kebab-case", deny_unknown_fields)]
-pub enum Answer {
-    /// A step by hand is done, with what it found out. Also how facts that follow from others are recorded.
-    Facts(Found),
-    /// An option was chosen.
-    Chosen(Chosen),
-    /// The name of the thing was typed.
-    Confirmed {
-        /// As typed; equal to what was asked for.
-        typed: String,
-    },
-    /// What is about to be performed was approved.
-    Approved {
-        /// By whom.
-        by: Principal,
-        /// The digest of exactly what.
-        subject: Digest,
-        /// Until when it holds.
-        expires_at: Timestamp,
-    },
-    /// What was about to be performed was rejected.
-    Rejected {
-        /// By whom.
-        by: Principal,
-        /// Why.
-        reason: String,
-    },
-    /// A warning was acknowledged; void as soon as anything else is observed.
-    Acknowledged {
-        /// Which check.
-        check: Slug,
-        /// The digest of what was observed.
-        observed: Digest,
-        /// Why it is acceptable.
-        reason: String,
-    },
-    /// The step is to be performed again; every gate is measured again.
-    Retry {
-        /// What makes another try worth it.
-        reason: String,
-    },
-    /// What had to hold after the step is to be measured again; nothing is performed.
-    LookAgain,
-    /// The work was done, though not by the machine, or not as far as it could tell.
-    DoneByHand {
-        /// What it found out.
-        found: Found,
-        /// How, and how that is known.
-        reason: String,
-    },
-    /// An attempt in doubt did not take effect.
-    NotDone {
-        /// How that is known.
-        reason: String,
-    },
-    /// The step is left out.
-    Skipped {
-        /// Why.
-        reason: String,
-    },
-    /// The execution goes back to an earlier step; that step and all after it are open again.
-    BackTo {
-        /// The steps that are open again, in order.
-        reopened: Vec<Slug>,
-        /// Why.
-        reason: String,
-    },
-}
-
-/// What a person found out.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Found {
-    /// The step whose facts these are: the one under way, or one that is read on its behalf.
-    pub work_of: Option<Slug>,
-    /// Facts typed.
-    pub facts: BTreeMap<Field, Json>,
-    /// Facts that follow from others by the runbook's rule, with where they come from.
-    pub derived: BTreeMap<Field, (Json, Origin)>,
-    /// Evidence given.
-    pub evidence: Vec<Evidence>,
-}
-
-/// A decision.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Chosen {
-    /// Which option.
-    pub option: Slug,
-    /// Whose decision it is.
-    pub owner: Principal,
-    /// Why.
-    pub reason: String,
-    /// What could have been chosen.
-    pub offered: Vec<Slug>,
-    /// What could not, with what was measured.
-    pub withheld: BTreeMap<Slug, String>,
-    /// Every guard that stands before the decision, all clear.
-    pub guards: Vec<GuardVerdict>,
-}
-
 /// A set of checks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -702,6 +601,28 @@ impl Event {
             Self::WaitLooked { .. } => "wait.looked",
             Self::Aborted { .. } => "execution.aborted",
             Self::Closed { .. } => "execution.closed",
+        }
+    }
+
+    /// The step that it belongs to; none where it is about the execution.
+    #[must_use]
+    pub fn step(&self) -> Option<&Slug> {
+        match self {
+            Self::AttemptStarted(started) => Some(&started.step),
+            Self::AttemptFinished(finished) => Some(&finished.step),
+            Self::Answered { step, .. }
+            | Self::NotApplicable { step, .. }
+            | Self::Refused { step, .. }
+            | Self::ChecksJudged { step, .. }
+            | Self::StepJudged { step, .. }
+            | Self::WaitLooked { step, .. } => Some(step),
+            Self::Opened(_)
+            | Self::Resumed(_)
+            | Self::Paused { .. }
+            | Self::Recovered { .. }
+            | Self::NoteAdded { .. }
+            | Self::Aborted { .. }
+            | Self::Closed { .. } => None,
         }
     }
 }

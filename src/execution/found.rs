@@ -8,7 +8,7 @@ use crate::clock::Timestamp;
 use crate::expr::{Expression, Scope, Value};
 use crate::ids::Field;
 use crate::runbook::kind::Mismatch;
-use crate::runbook::model::{Action, Effect, FactSpec, Step};
+use crate::runbook::model::{Action, Effect, EvidenceSpec, FactSpec, Step};
 
 use super::event::{Answer, Found, Origin};
 use super::plan::Plan;
@@ -77,6 +77,29 @@ pub fn extract(
         facts.insert(spec.id.clone(), value);
     }
     Ok(facts)
+}
+
+/// The facts and the evidence that a person gives who does the step by hand. After an effect that was read back it is
+/// only what the lost answer would have brought and nothing else did.
+#[must_use]
+pub fn wanted<'a>(state: &State, step: &'a Step) -> (Vec<&'a FactSpec>, Vec<&'a EvidenceSpec>) {
+    let read_back = state.step(&step.id).read_back;
+    let typed = |spec: &&FactSpec| spec.from.is_none() || step.is_automated();
+    let facts = step.facts.iter().filter(typed);
+    let evidence = step.evidence.iter();
+    (
+        facts
+            .filter(|spec| !(read_back && state.facts.contains_key(&spec.id)))
+            .collect(),
+        evidence
+            .filter(|spec| !(read_back && state.evidence.contains_key(&spec.id)))
+            .collect(),
+    )
+}
+
+pub(super) fn is_anything_wanted(state: &State, step: &Step) -> bool {
+    let (facts, evidence) = wanted(state, step);
+    !facts.is_empty() || !evidence.is_empty()
 }
 
 /// Whether everything in the step follows from facts that are known, so that nobody is asked.

@@ -4,19 +4,20 @@
 
 use crate::clock::{Span, Timestamp};
 use crate::digest::Digest;
-use crate::expr::{Scope, Truth};
-use crate::ids::Slug;
-use crate::runbook::model::{CheckSet, Effect, Guard, Severity, Step};
+use crate::expr::{Expression, Scope, Truth};
+use crate::ids::{Principal, Slug};
+use crate::runbook::model::{Approve, CheckSet, Effect, Guard, Severity, Step};
 
 use super::deny::{command_is_denied, request_is_denied};
 use super::event::{CheckResult, Clearance, Ground, GuardVerdict, Holds, SeverityName, Work};
 use super::plan::Plan;
 use super::scope::scope;
 use super::state::State;
+use super::step::StepState;
 use super::work::subject;
 
-/// How long a preflight holds. Longer than it takes to act on it, shorter than a shift.
-pub const PREFLIGHT_HOLDS: Span = Span::from_secs(30 * 60);
+/// How long a judged set of checks holds. Longer than it takes to act on it, shorter than a shift.
+pub const CHECKS_HOLD: Span = Span::from_secs(30 * 60);
 
 /// What the run history says about the target's freezes, read now.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,15 +49,11 @@ pub fn clear(
     now: Timestamp,
 ) -> Result<Clearance, Vec<Ground>> {
     let mut grounds = preflight_grounds(plan, state, now);
-    let (guards, refused) = judge_guards(
-        plan.guards_before(step),
-        &scope(plan, state, now),
-        Demand::Before,
-    );
+    let (guards, refused) = judge_guards(plan, state, step, Demand::Before, now);
     grounds.extend(refused.into_iter().map(Ground::Guard));
     grounds.extend(denials(plan, work));
-    grounds.extend(unconfirmed(state, step));
-    grounds.extend(unapproved(state, step, work, now));
+    grounds.extend(unconfirmed(state, step, work));
+    grounds.extend(unapproved(plan, state, step, work, now));
     match freeze_held(state, reading) {
         Err(ground) => grounds.push(ground),
         Ok((freeze, fence)) if grounds.is_empty() => {
@@ -81,11 +78,7 @@ pub fn grounds_before(
     work: Option<&Work>,
     now: Timestamp,
 ) -> Vec<Ground> {
-    let (_, refused) = judge_guards(
-        plan.guards_before(step),
-        &scope(plan, state, now),
-        Demand::Before,
-    );
+    let (_, refused) = judge_guards(plan, state, step, Demand::Before, now);
     let denied = work.into_iter().flat_map(|work| denials(plan, work));
     refused
         .into_iter()
@@ -103,20 +96,32 @@ pub enum Demand {
     After,
 }
 
-/// Judges the guards: all of them, and those that are not clear.
-pub fn judge_guards<'a>(
-    guards: impl Iterator<Item = &'a Guard>,
-    scope: &Scope,
+/// Judges the guards on a step: all of them, and those that are not clear. A guard whose reading failed is unknown,
+/// whatever was known before: an old value must not pass for a new one.
+#[must_use]
+pub fn judge_guards(
+    plan: &Plan,
+    state: &State,
+    step: &Step,
     demand: Demand,
+    now: Timestamp,
 ) -> (Vec<GuardVerdict>, Vec<GuardVerdict>) {
+    let scope = scope(plan, state, now);
+    let at = state.step(&step.id);
+    let guards: Vec<(&Guard, Option<&Expression>)> = match demand {
+        Demand::Before => plan
+            .guards_before(step)
+            .map(|g| (g, g.require.as_ref()))
+            .collect(),
+        Demand::After => plan
+            .guards_after(step)
+            .map(|g| (g, g.ensure.as_ref()))
+            .collect(),
+    };
     let mut all = Vec::new();
-    for guard in guards {
-        let expression = match demand {
-            Demand::Before => &guard.require,
-            Demand::After => &guard.ensure,
-        };
+    for (guard, expression) in guards {
         if let Some(expression) = expression {
-            let (holds, observed) = measure(expression, scope);
+            let (holds, observed) = measure_read(step, &at, &guard.read, expression, &scope);
             all.push(GuardVerdict {
                 id: guard.id.clone(),
                 holds,
@@ -134,14 +139,46 @@ pub fn judge_guards<'a>(
 
 /// Whether an expression holds, with what was measured.
 #[must_use]
-pub fn measure(expression: &crate::expr::Expression, scope: &Scope) -> (Holds, String) {
-    let observed = expression.observed(scope);
+pub fn measure(expression: &Expression, scope: &Scope) -> (Holds, String) {
+    let mut observed = expression.observed(scope);
+    let whole = expression.observed_within(usize::MAX, scope);
+    if whole != observed {
+        // What is cut for people must still differ where the whole does: acknowledgements are bound to it.
+        observed = format!("{observed} (in full: {})", Digest::of(whole).short());
+    }
     match expression.truth(scope) {
         Truth::True => (Holds::Yes, observed),
         Truth::False => (Holds::No, observed),
         Truth::Unknown(why) if observed.is_empty() => (Holds::Unknown, why.to_string()),
         Truth::Unknown(why) => (Holds::Unknown, format!("{why} ({observed})")),
     }
+}
+
+/// Whether an expression holds that is judged by what was just read on behalf of a step.
+pub(super) fn measure_read(
+    step: &Step,
+    at: &StepState,
+    read: &[Slug],
+    expression: &Expression,
+    scope: &Scope,
+) -> (Holds, String) {
+    match unread(step, at, read) {
+        Some(why) => (Holds::Unknown, why),
+        None => measure(expression, scope),
+    }
+}
+
+/// Why what had to be read on behalf of a step cannot be relied on; none where it can.
+pub(super) fn unread(step: &Step, at: &StepState, read: &[Slug]) -> Option<String> {
+    read.iter().find_map(|id| match at.readings.get(id) {
+        // What the step itself found out is as new as the step.
+        _ if *id == step.id && at.performed => None,
+        Some(reading) if reading.event > at.mark => reading
+            .failed
+            .as_ref()
+            .map(|why| format!("`{id}` could not be read again: {why}")),
+        Some(_) | None => Some(format!("`{id}` was not read again")),
+    })
 }
 
 /// Judges every check of a set.
@@ -184,16 +221,19 @@ fn is_acknowledged(state: &State, result: &CheckResult) -> bool {
         .is_some_and(|ack| ack.observed == observation(result))
 }
 
-/// Whether the preflight must be judged again before the next change.
+/// Whether a set of checks must be judged again before what stands on it: a change on the preflight, the release on the
+/// closing checks.
 #[must_use]
-pub fn preflight_is_stale(state: &State, now: Timestamp) -> bool {
-    state
-        .preflight_at
-        .is_none_or(|at| now.since(at) > PREFLIGHT_HOLDS || now < at)
+pub fn is_stale(set: CheckSet, state: &State, now: Timestamp) -> bool {
+    let judged = match set {
+        CheckSet::Preflight => state.preflight_at,
+        CheckSet::Closing => state.closing_at,
+    };
+    judged.is_none_or(|at| now.since(at) > CHECKS_HOLD || now < at)
 }
 
 fn preflight_grounds(plan: &Plan, state: &State, now: Timestamp) -> Vec<Ground> {
-    if preflight_is_stale(state, now) {
+    if is_stale(CheckSet::Preflight, state, now) {
         return vec![Ground::PreflightStale];
     }
     let results: Option<Vec<CheckResult>> = plan
@@ -257,24 +297,56 @@ pub fn denials(plan: &Plan, work: &Work) -> Vec<Ground> {
     grounds
 }
 
-fn unconfirmed(state: &State, step: &Step) -> Option<Ground> {
-    let missing = step.confirm.is_some() && !state.step(&step.id).confirmed;
-    missing.then(|| Ground::NotApproved {
-        why: "the name of the thing was not typed".into(),
-    })
-}
-
-fn unapproved(state: &State, step: &Step, work: &Work, now: Timestamp) -> Option<Ground> {
-    step.approve.as_ref()?;
-    let why = match state.step(&step.id).approval {
-        None => "nobody approved it",
-        Some(approval) if approval.subject != subject(state, step, work) => {
-            "what was approved is not what it is now"
+/// The ground against a change whose name was not typed, or not for what it is now.
+pub(super) fn unconfirmed(state: &State, step: &Step, work: &Work) -> Option<Ground> {
+    step.confirm.as_ref()?;
+    let why = match state.step(&step.id).confirmed {
+        None => "the name of the thing was not typed",
+        Some(confirmed) if confirmed != subject(state, step, work) => {
+            "what was confirmed is not what it is now"
         }
-        Some(approval) if approval.expires_at <= now => "the approval has expired",
         Some(_) => return None,
     };
     Some(Ground::NotApproved { why: why.into() })
+}
+
+/// The ground against a change that is not approved, by whom it must be, as it is now.
+pub(super) fn unapproved(
+    plan: &Plan,
+    state: &State,
+    step: &Step,
+    work: &Work,
+    now: Timestamp,
+) -> Option<Ground> {
+    let approve = step.approve.as_ref()?;
+    let why = match state.step(&step.id).approval {
+        None => "nobody approved it".to_owned(),
+        Some(approval) if approval.subject != subject(state, step, work) => {
+            "what was approved is not what it is now".to_owned()
+        }
+        Some(approval) if approval.expires_at <= now => "the approval has expired".to_owned(),
+        Some(approval) => may_approve(approve, &approval.by, &scope(plan, state, now)).err()?,
+    };
+    Some(Ground::NotApproved { why })
+}
+
+/// Whether the approval is this person's to give.
+///
+/// # Errors
+/// Why it is not, for people. Not knowing is a reason.
+pub(super) fn may_approve(approve: &Approve, who: &Principal, scope: &Scope) -> Result<(), String> {
+    match approve.by.principal(scope) {
+        Ok(by) if by == *who => {}
+        Ok(by) => return Err(format!("the approval of `{by}` is needed, not of `{who}`")),
+        Err(why) => return Err(format!("who has to approve is unknown: {why}")),
+    }
+    match approve.other_than.as_ref().map(|o| o.principal(scope)) {
+        Some(Ok(barred)) if barred == *who => Err(format!(
+            "`{who}` may not approve this: it takes somebody other than `{barred}`"
+        )),
+        Some(Err(why)) => Err(format!("who may not approve is unknown: {why}")),
+        Some(Ok(_)) | None => Ok(()),
+    }
 }
 
 impl From<Severity> for SeverityName {

@@ -2,9 +2,10 @@
 //!
 //! In the order in which to read it: [`event`] (what happened), [`state`] (what that makes true), [`plan`] (the runbook
 //! as it is stepped through here), [`gate`] (whether a change may be performed), [`next`] (what comes next), [`question`]
-//! and [`accept`] (what people are asked and may answer).
+//! and [`accept`] (what people are asked and may answer; what they answered is in [`answer`]).
 
 pub mod accept;
+pub mod answer;
 pub mod deny;
 pub mod event;
 pub mod found;

@@ -7,7 +7,7 @@
 use crate::clock::{Span, Timestamp};
 use crate::expr::{Expression, Truth};
 use crate::ids::Slug;
-use crate::runbook::model::{Action, CheckSet, Choose, Necessity, Step, Wait};
+use crate::runbook::model::{Action, CheckSet, Choose, HistoryCall, Necessity, Step, Wait};
 
 use super::event::{Event, Ground, Holds, StepVerdict, Work};
 use super::found::{derive, is_derived};
@@ -16,8 +16,11 @@ use super::plan::{Plan, distinct};
 use super::question::{Asked, Question, Way};
 use super::scope::scope;
 use super::state::{Standing, State};
-use super::step::{Approval, Doubt, Failure, StepState};
+use super::step::{Doubt, Failure, StepState, Waiting};
 use super::work::{render, subject};
+
+/// How much later than agreed a look may be before what lay in between counts as unwatched.
+const UNWATCHED: Span = Span::from_secs(60);
 
 /// What comes next.
 #[derive(Debug, Clone, PartialEq)]
@@ -70,15 +73,22 @@ pub fn next(plan: &Plan, state: &State, now: Timestamp) -> Next {
 
 fn close(plan: &Plan, state: &State, now: Timestamp) -> Event {
     let scope = scope(plan, state, now);
-    let mut outcomes = plan.runbook().outcomes.iter();
-    let label = outcomes
-        .find(|o| o.when.truth(&scope) == Truth::True)
-        .or(plan.runbook().outcomes.last());
+    let outcomes = &plan.runbook().outcomes;
+    let mut truths = outcomes.iter().map(|o| (o, o.when.truth(&scope)));
+    // Up to the first that holds. One before it that is unknown might have been it: then success cannot be claimed.
+    let mut unknown = false;
+    let label = truths
+        .find(|(_, truth)| {
+            unknown |= matches!(truth, Truth::Unknown(_));
+            truth.is_true()
+        })
+        .map(|(outcome, _)| outcome)
+        .or(outcomes.last());
     let entries = state.events + 1;
     match label {
         Some(o) => Event::Closed {
             outcome: o.label.clone(),
-            success: o.success,
+            success: o.success && !unknown,
             entries,
         },
         // A runbook without outcomes cannot be built; aborting is the answer that claims nothing.
@@ -139,12 +149,15 @@ impl<'a> Course<'a> {
             Action::Choose(choose) => self.choose(choose),
             Action::Wait(wait) => self.wait(wait),
             Action::Repeat(steps) => self.repeat(steps),
-            Action::Checks(set) => self.check(*set).unwrap_or_else(|| self.judge()),
+            Action::Checks(set) => self
+                .refuse_before()
+                .or_else(|| self.check(*set))
+                .unwrap_or_else(|| self.judge()),
         }
     }
 
     fn change(&self) -> Next {
-        if gate::preflight_is_stale(self.state, self.now) {
+        if gate::is_stale(CheckSet::Preflight, self.state, self.now) {
             return self.check_again(CheckSet::Preflight);
         }
         if let Some(stop) = self.refuse_checks(CheckSet::Preflight) {
@@ -169,7 +182,9 @@ impl<'a> Course<'a> {
     /// The typed name and the approval, where the step wants them and does not have them yet.
     fn consent(&self, work: &Work) -> Option<Next> {
         let scope = scope(self.plan, self.state, self.now);
-        if let Some(confirm) = self.step.confirm.as_ref().filter(|_| !self.at.confirmed) {
+        if let Some(confirm) = &self.step.confirm
+            && gate::unconfirmed(self.state, self.step, work).is_some()
+        {
             return Some(match confirm.text(&scope) {
                 Ok(expected) => self.ask(Asked::Confirm {
                     expected,
@@ -179,11 +194,8 @@ impl<'a> Course<'a> {
             });
         }
         let approve = self.step.approve.as_ref()?;
+        gate::unapproved(self.plan, self.state, self.step, work, self.now)?;
         let subject = subject(self.state, self.step, work);
-        let holds = |a: &Approval| a.subject == subject && a.expires_at > self.now;
-        if self.at.approval.as_ref().is_some_and(holds) {
-            return None;
-        }
         Some(match approve.by.principal(&scope) {
             Ok(by) => self.ask(Asked::Approve {
                 by,
@@ -195,6 +207,14 @@ impl<'a> Course<'a> {
     }
 
     fn read(&self) -> Next {
+        // The freeze is released on what was found at the end, not on what was found before a night's sleep.
+        let releases = self.step.action == Action::History(HistoryCall::ReleaseFreeze);
+        if releases && gate::is_stale(CheckSet::Closing, self.state, self.now) {
+            return self.check_again(CheckSet::Closing);
+        }
+        if releases && let Some(stop) = self.refuse_checks(CheckSet::Closing) {
+            return stop;
+        }
         if let Some(stop) = self.refuse_before() {
             return stop;
         }
@@ -246,29 +266,35 @@ impl<'a> Course<'a> {
     }
 
     fn wait(&self, wait: &Wait) -> Next {
-        if let Some(stop) = self.refuse_before() {
-            return stop;
-        }
-        let scope = scope(self.plan, self.state, self.now);
         let Some(waiting) = &self.at.wait else {
-            return self.look(wait);
+            return self.refuse_before().unwrap_or_else(|| self.look(wait));
         };
+        let scope = scope(self.plan, self.state, self.now);
         let sustain = wait.sustain.as_ref().map(|s| s.span(&scope)).transpose();
         let (sustain, every) = match (sustain, wait.every.span(&scope)) {
             (Ok(sustain), Ok(every)) => (sustain.unwrap_or(Span::from_secs(0)), every),
             (Err(why), _) | (_, Err(why)) => return self.unknown("how long to wait", why),
         };
-        if waiting
-            .held_since
-            .is_some_and(|since| waiting.looked.since(since) >= sustain)
-        {
-            return self.judge();
-        }
-        if let Some(breach) = &wait.fail_when
-            && let (Holds::Yes, observed) = gate::measure(breach, &scope)
-        {
+        let breach = wait
+            .fail_when
+            .as_ref()
+            .map(|breach| (breach, gate::measure(breach, &scope)));
+        if let Some((breach, (Holds::Yes, observed))) = &breach {
             return self.verdict(StepVerdict::Failed {
                 why: format!("{} ({observed})", breach.source()),
+            });
+        }
+        let ruled_out = breach.is_none_or(|(_, (holds, _))| holds == Holds::No);
+        let held = |since| waiting.looked.since(since) >= sustain;
+        if ruled_out && waiting.held_since.is_some_and(held) {
+            return self.judge();
+        }
+        if self.nobody_looked(waiting, every) {
+            let observed = format!("nobody looked since {}", waiting.looked);
+            return Next::Record(Event::WaitLooked {
+                step: self.step.id.clone(),
+                holds: Holds::Unknown,
+                observed,
             });
         }
         if waiting.looked.since(waiting.began) >= self.step.timeout {
@@ -288,11 +314,18 @@ impl<'a> Course<'a> {
         }
     }
 
+    /// Whether what held was left unwatched, as on a machine that slept: a minute and one look more than agreed.
+    fn nobody_looked(&self, waiting: &Waiting, every: Span) -> bool {
+        let looking = self.at.readings.values().any(|r| r.event > self.at.mark);
+        let agreed = waiting.looked.plus(every).plus(every).plus(UNWATCHED);
+        waiting.held_since.is_some() && !looking && self.now > agreed
+    }
+
     fn look(&self, wait: &Wait) -> Next {
         if let Some(next) = self.readings(&wait.read.iter().collect::<Vec<_>>()) {
             return next;
         }
-        let (holds, observed) = gate::measure(&wait.until, &scope(self.plan, self.state, self.now));
+        let (holds, observed) = self.measure_read(&wait.read, &wait.until);
         Next::Record(Event::WaitLooked {
             step: self.step.id.clone(),
             holds,
@@ -300,21 +333,16 @@ impl<'a> Course<'a> {
         })
     }
 
-    fn repeat(&self, steps: &'a [Slug]) -> Next {
+    fn repeat(&self, ids: &'a [Slug]) -> Next {
         if let Some(stop) = self.refuse_before() {
             return stop;
         }
-        let steps: Vec<&Slug> = steps.iter().collect();
-        if let Some(next) = self.readings(&steps) {
+        if let Some(next) = self.readings(&ids.iter().collect::<Vec<_>>()) {
             return next;
         }
-        let failed = steps.iter().find_map(|id| {
-            let why = self.at.readings.get(*id)?.failed.as_ref()?;
-            Some(format!("`{id}` could not be read again: {why}"))
-        });
-        match failed {
+        match gate::unread(self.step, &self.at, ids) {
             Some(why) => self.verdict(StepVerdict::Failed { why }),
-            None => self.judged(),
+            None => self.judge(),
         }
     }
 
@@ -329,7 +357,13 @@ impl<'a> Course<'a> {
     fn check_again(&self, set: CheckSet) -> Next {
         let readings = self.plan.check_readings(set);
         self.readings(&readings).unwrap_or_else(|| {
-            let results = gate::judge_checks(self.plan, self.state, set, self.now);
+            let mut results = gate::judge_checks(self.plan, self.state, set, self.now);
+            for (check, result) in self.plan.checks(set).iter().zip(&mut results) {
+                if let Some(why) = gate::unread(self.step, &self.at, &check.read) {
+                    result.holds = Holds::Unknown;
+                    result.observed = why;
+                }
+            }
             Next::Record(Event::ChecksJudged {
                 step: self.step.id.clone(),
                 set: set.into(),
@@ -369,13 +403,16 @@ impl<'a> Course<'a> {
     /// The first of these readings that is not fresh; none when all are.
     fn readings(&self, ids: &[&Slug]) -> Option<Next> {
         let fresh = |id: &Slug| {
-            self.at
-                .readings
-                .get(id)
-                .is_some_and(|r| r.event > self.at.mark)
+            let read = self.at.readings.get(id);
+            read.is_some_and(|r| r.event > self.at.mark)
+                || (*id == self.step.id && self.at.performed)
         };
         let id = *ids.iter().find(|id| !fresh(id))?;
-        let step = self.plan.step(id)?;
+        let readable = |step: &&Step| step.id != self.step.id && !gate::needs_clearance(step);
+        let Some(step) = self.plan.step(id).filter(readable) else {
+            let why = "it is not a step that can be read again here".to_owned();
+            return Some(self.unknown(&format!("how to read `{id}`"), why));
+        };
         if !step.is_automated() {
             return Some(self.ask(Asked::ByHand {
                 work_of: id.clone(),
@@ -400,6 +437,11 @@ impl<'a> Course<'a> {
         })
     }
 
+    fn measure_read(&self, read: &[Slug], expression: &Expression) -> (Holds, String) {
+        let scope = scope(self.plan, self.state, self.now);
+        gate::measure_read(self.step, &self.at, read, expression, &scope)
+    }
+
     fn perform_own(&self, work: Work) -> Next {
         let (step, work_of) = (self.step.id.clone(), self.step.id.clone());
         let change = gate::needs_clearance(self.step);
@@ -413,6 +455,11 @@ impl<'a> Course<'a> {
     }
 
     fn judge(&self) -> Next {
+        if self.at.read_back && super::found::is_anything_wanted(self.state, self.step) {
+            return self.ask(Asked::ByHand {
+                work_of: self.step.id.clone(),
+            });
+        }
         let mut reads = gate::guard_readings(self.plan.guards_after(self.step));
         if gate::needs_clearance(self.step) {
             reads.extend(self.step.verify.iter().flat_map(|v| &v.read));
@@ -431,9 +478,8 @@ impl<'a> Course<'a> {
     }
 
     fn afterwards(&self) -> (Vec<super::event::GuardVerdict>, StepVerdict) {
-        let scope = scope(self.plan, self.state, self.now);
         let (guards, broken) =
-            gate::judge_guards(self.plan.guards_after(self.step), &scope, Demand::After);
+            gate::judge_guards(self.plan, self.state, self.step, Demand::After, self.now);
         if !broken.is_empty() {
             let ids = broken.into_iter().map(|v| v.id).collect();
             return (guards, StepVerdict::Violated { guards: ids });
@@ -443,9 +489,10 @@ impl<'a> Course<'a> {
             .verify
             .as_ref()
             .filter(|_| gate::needs_clearance(self.step))
-            .map(|v| &v.expect);
-        for expected in verify.into_iter().chain(&self.step.expect) {
-            let (holds, observed) = gate::measure(expected, &scope);
+            .map(|v| (&v.expect, &v.read[..]));
+        let expect = self.step.expect.as_ref().map(|expect| (expect, &[][..]));
+        for (expected, read) in verify.into_iter().chain(expect) {
+            let (holds, observed) = self.measure_read(read, expected);
             if holds != Holds::Yes {
                 let why = format!("expected {}; measured {observed}", expected.source());
                 return (guards, StepVerdict::Failed { why });
@@ -470,8 +517,7 @@ impl<'a> Course<'a> {
         };
         self.readings(&verify.read.iter().collect::<Vec<_>>())
             .unwrap_or_else(|| {
-                let (holds, observed) =
-                    gate::measure(&verify.expect, &scope(self.plan, self.state, self.now));
+                let (holds, observed) = self.measure_read(&verify.read, &verify.expect);
                 self.verdict(match holds {
                     Holds::Yes => StepVerdict::TookEffect { observed },
                     Holds::No => StepVerdict::NoEffect { observed },
@@ -513,8 +559,10 @@ impl<'a> Course<'a> {
             Failure::Judged { .. } => vec![Way::Retry],
             Failure::Violated { .. } => vec![Way::LookAgain],
         };
+        // What must hold after a change that may have reached the target is not dodged by leaving the step out.
         let violated = matches!(failure, Failure::Violated { .. });
-        if self.step.necessity == Necessity::Skippable && !violated {
+        let bound = self.at.changed && self.plan.guards_after(self.step).next().is_some();
+        if self.step.necessity == Necessity::Skippable && !violated && !bound {
             ways.push(Way::Skip);
         }
         if let Some(earlier) = &self.step.on_failure

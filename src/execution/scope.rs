@@ -115,7 +115,7 @@ pub fn missing(plan: &Plan, state: &State) -> Vec<Field> {
     });
     let wanted = over.flat_map(|step| &step.evidence).map(|e| &e.id);
     wanted
-        .filter(|id| !state.evidence.contains_key(*id))
+        .filter(|id| !state.left.contains_key(*id))
         .cloned()
         .collect()
 }

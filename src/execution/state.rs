@@ -21,11 +21,11 @@ use crate::digest::Digest;
 use crate::ids::{Field, Slug};
 
 use super::event::{
-    Answer, Artifact, AttemptFinished, AttemptStarted, CheckResult, CheckSetName, Chosen, Ending,
-    Event, FileRef, Found, Holds, Learned, Opened, Operator, Origin, Resumed, RunbookRef,
-    StepVerdict,
+    Artifact, AttemptFinished, AttemptStarted, CheckResult, CheckSetName, Chosen, Ending, Event,
+    FileRef, HistoryWork, Holds, Learned, Opened, Operator, Origin, Resumed, RunbookRef,
+    StepVerdict, Work,
 };
-use super::step::{Approval, Doubt, Failure, OpenAttempt, StepEnd, StepState, Waiting};
+use super::step::{Doubt, Failure, OpenAttempt, StepEnd, StepState, Waiting};
 
 /// An event that cannot follow what came before it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -66,6 +66,8 @@ pub struct State {
     pub facts: BTreeMap<Field, Fact>,
     /// The newest evidence of each name.
     pub evidence: BTreeMap<Field, Captured>,
+    /// Every name of which a step left evidence, with the step; a later reading that fails does not undo that.
+    pub left: BTreeMap<Field, Slug>,
     /// What was decided, by step.
     pub decisions: BTreeMap<Slug, Chosen>,
     /// How each check came out last.
@@ -74,6 +76,8 @@ pub struct State {
     pub acknowledged: BTreeMap<Slug, Acknowledged>,
     /// When the preflight was last judged in this process.
     pub preflight_at: Option<Timestamp>,
+    /// When the closing checks were last judged in this process.
+    pub closing_at: Option<Timestamp>,
     /// Comments that the run history has.
     pub comments: u64,
     /// Each step that was touched.
@@ -176,10 +180,12 @@ impl State {
             run: None,
             facts: BTreeMap::new(),
             evidence: BTreeMap::new(),
+            left: BTreeMap::new(),
             decisions: BTreeMap::new(),
             checks: BTreeMap::new(),
             acknowledged: BTreeMap::new(),
             preflight_at: None,
+            closing_at: None,
             comments: 0,
             steps: BTreeMap::new(),
         })
@@ -253,6 +259,7 @@ impl State {
             Event::AttemptFinished(finished) => self.finish(at, finished)?,
             Event::Answered { step, answer } => self.answer(at, step, answer)?,
             Event::NotApplicable { step, .. } => {
+                self.idle(step, event.name())?;
                 self.steps(step).ended = Some(StepEnd::NotApplicable);
             }
             Event::Refused { step, grounds } => {
@@ -266,15 +273,19 @@ impl State {
                 self.steps(step).checked = self.events;
                 self.checks
                     .extend(results.iter().map(|r| (r.id.clone(), r.clone())));
-                if *set == CheckSetName::Preflight {
-                    self.preflight_at = Some(at);
+                match set {
+                    CheckSetName::Preflight => self.preflight_at = Some(at),
+                    CheckSetName::Closing => self.closing_at = Some(at),
                 }
             }
             Event::StepJudged { step, verdict, .. } => {
                 self.idle(step, event.name())?;
                 self.judge(step, verdict);
             }
-            Event::WaitLooked { step, holds, .. } => self.look(at, step, *holds),
+            Event::WaitLooked { step, holds, .. } => {
+                self.idle(step, event.name())?;
+                self.look(at, step, *holds);
+            }
             Event::Aborted { reason } => {
                 self.standing = Standing::Aborted {
                     reason: reason.clone(),
@@ -283,6 +294,7 @@ impl State {
             Event::Closed {
                 outcome, success, ..
             } => {
+                self.settled(event.name())?;
                 self.standing = Standing::Closed {
                     outcome: outcome.clone(),
                     success: *success,
@@ -292,15 +304,34 @@ impl State {
         Ok(())
     }
 
-    fn steps(&mut self, id: &Slug) -> &mut StepState {
+    pub(super) fn steps(&mut self, id: &Slug) -> &mut StepState {
         self.steps.entry(id.clone()).or_default()
     }
 
-    fn idle(&self, step: &Slug, what: &'static str) -> Result<(), Illegal> {
-        match self.steps.get(step).and_then(|s| s.open.as_ref()) {
-            Some(open) => Err(Illegal {
+    /// Nothing is under way in the step, and it has not ended: what has ended is never overwritten.
+    fn idle(&self, id: &Slug, what: &'static str) -> Result<(), Illegal> {
+        let Some(step) = self.steps.get(id) else {
+            return Ok(());
+        };
+        let why = match &step.open {
+            Some(open) => format!("`{}` is under way", open.work_of),
+            None if step.ended.is_some() => format!("`{id}` has ended"),
+            None => return Ok(()),
+        };
+        Err(Illegal { what, why })
+    }
+
+    /// Nothing is under way, in doubt or failed anywhere.
+    fn settled(&self, what: &'static str) -> Result<(), Illegal> {
+        let mut steps = self.steps.iter();
+        let unsettled = steps.find(|(_, step)| {
+            let stuck = step.doubt.is_some() || step.failure.is_some();
+            step.open.is_some() || (stuck && step.ended.is_none())
+        });
+        match unsettled {
+            Some((id, _)) => Err(Illegal {
                 what,
-                why: format!("`{}` is under way", open.work_of),
+                why: format!("`{id}` is not settled"),
             }),
             None => Ok(()),
         }
@@ -316,12 +347,16 @@ impl State {
         }
         // Whatever was measured or agreed before the interruption is measured and agreed again before the next change.
         self.preflight_at = None;
+        self.closing_at = None;
         let mark = self.events;
         for step in self.steps.values_mut() {
             step.mark = mark;
-            step.confirmed = false;
+            step.confirmed = None;
             step.approval = None;
             step.wait = None;
+            if let Some(doubt) = &mut step.doubt {
+                doubt.unsettled = None;
+            }
             if let Some(open) = step.open.take().filter(|open| open.change) {
                 let why = format!(
                     "attempt {} began at {} and its outcome was not recorded",
@@ -362,8 +397,8 @@ impl State {
         if own && step.doubt.is_some() {
             return illegal("the step is in doubt");
         }
-        if step.ended.is_some() {
-            return illegal("the step has ended");
+        if own && step.performed {
+            return illegal("the step was performed already");
         }
         if own {
             step.attempts += 1;
@@ -417,14 +452,14 @@ impl State {
         } else {
             step.read(&finished.work_of, events, failed.clone());
         }
+        if failed.is_some() && open.work == Work::History(HistoryWork::ReadRun) {
+            self.run = None;
+        }
         if let Some(learned) = &finished.learned {
             self.learn(learned);
         }
         if failed.is_some() {
-            // What could not be read is not known any more: an old value must not pass for a new one.
-            self.facts.retain(|_, fact| fact.step != finished.work_of);
-            self.evidence
-                .retain(|_, item| item.step != finished.work_of);
+            self.forget(&finished.work_of);
             return Ok(());
         }
         for (id, value) in &finished.facts {
@@ -434,6 +469,12 @@ impl State {
             self.capture(at, item, &finished.work_of);
         }
         Ok(())
+    }
+
+    /// What could not be read is not known any more: an old value must not pass for a new one.
+    pub(super) fn forget(&mut self, work_of: &Slug) {
+        self.facts.retain(|_, fact| fact.step != *work_of);
+        self.evidence.retain(|_, item| item.step != *work_of);
     }
 
     fn learn(&mut self, learned: &Learned) {
@@ -452,7 +493,14 @@ impl State {
         }
     }
 
-    fn know(&mut self, at: Timestamp, id: &Field, value: &Json, origin: Origin, step: &Slug) {
+    pub(super) fn know(
+        &mut self,
+        at: Timestamp,
+        id: &Field,
+        value: &Json,
+        origin: Origin,
+        step: &Slug,
+    ) {
         let fact = Fact {
             value: value.clone(),
             origin,
@@ -462,7 +510,7 @@ impl State {
         self.facts.insert(id.clone(), fact);
     }
 
-    fn capture(&mut self, at: Timestamp, item: &super::event::Evidence, step: &Slug) {
+    pub(super) fn capture(&mut self, at: Timestamp, item: &super::event::Evidence, step: &Slug) {
         if let Some(id) = &item.id {
             let captured = Captured {
                 artifact: item.artifact.clone(),
@@ -471,163 +519,8 @@ impl State {
                 step: step.clone(),
             };
             self.evidence.insert(id.clone(), captured);
+            self.left.insert(id.clone(), step.clone());
         }
-    }
-
-    fn find(&mut self, at: Timestamp, step: &Slug, found: &Found) {
-        let work_of = found.work_of.as_ref().unwrap_or(step).clone();
-        for (id, value) in &found.facts {
-            self.know(at, id, value, Origin::Attested, &work_of);
-        }
-        for (id, (value, origin)) in &found.derived {
-            self.know(at, id, value, *origin, &work_of);
-        }
-        for item in &found.evidence {
-            self.capture(at, item, &work_of);
-        }
-    }
-
-    fn answer(&mut self, at: Timestamp, id: &Slug, answer: &Answer) -> Result<(), Illegal> {
-        let events = self.events;
-        let illegal = |why: &str| {
-            Err(Illegal {
-                what: "answered",
-                why: why.into(),
-            })
-        };
-        let step = self.steps(id);
-        if step.ended.is_some() {
-            return illegal("the step has ended");
-        }
-        let stuck = step.failure.is_some() || step.doubt.is_some();
-        match answer {
-            Answer::Facts(found) => match &found.work_of {
-                Some(other) if other != id => {
-                    step.read(other, events, None);
-                    self.find(at, id, found);
-                }
-                _ if stuck => return illegal("the step failed or is in doubt"),
-                _ => {
-                    step.open = None;
-                    step.performed = true;
-                    step.mark = events;
-                    self.find(at, id, found);
-                }
-            },
-            Answer::Chosen(chosen) => {
-                step.performed = true;
-                step.mark = events;
-                self.decisions.insert(id.clone(), chosen.clone());
-            }
-            Answer::Confirmed { .. } => {
-                step.confirmed = true;
-                step.mark = events;
-            }
-            Answer::Approved {
-                by,
-                subject,
-                expires_at,
-            } => {
-                step.approval = Some(Approval {
-                    by: by.clone(),
-                    subject: *subject,
-                    expires_at: *expires_at,
-                });
-                step.mark = events;
-            }
-            Answer::Rejected { by, reason } => {
-                step.failure = Some(Failure::Rejected {
-                    by: by.clone(),
-                    reason: reason.clone(),
-                });
-            }
-            Answer::Acknowledged {
-                check,
-                observed,
-                reason,
-            } => {
-                let acknowledged = Acknowledged {
-                    observed: *observed,
-                    reason: reason.clone(),
-                };
-                self.acknowledged.insert(check.clone(), acknowledged);
-            }
-            Answer::Retry { .. } if step.doubt.is_some() => return illegal("the step is in doubt"),
-            Answer::Retry { .. } | Answer::LookAgain if !stuck => return illegal("nothing failed"),
-            Answer::Retry { .. } => {
-                let again = StepState {
-                    attempts: step.attempts,
-                    changed: step.changed,
-                    mark: events,
-                    ..Default::default()
-                };
-                *step = again;
-            }
-            Answer::LookAgain => {
-                step.failure = None;
-                step.mark = events;
-                step.wait = None;
-            }
-            Answer::DoneByHand { .. } | Answer::NotDone { .. } if !stuck && step.open.is_none() => {
-                return illegal("nothing failed and nothing is under way");
-            }
-            Answer::DoneByHand { found, .. } => {
-                step.open = None;
-                step.failure = None;
-                step.doubt = None;
-                step.performed = true;
-                step.mark = events;
-                self.find(at, id, found);
-            }
-            Answer::NotDone { reason } => {
-                step.open = None;
-                step.doubt = None;
-                step.failure = Some(Failure::Attempt {
-                    why: format!("it did not take effect: {reason}"),
-                });
-            }
-            Answer::Skipped { .. } if step.doubt.is_some() || step.failure.is_none() => {
-                return illegal("only a step that failed and is not in doubt is skipped");
-            }
-            Answer::Skipped { reason } => {
-                step.ended = Some(StepEnd::Skipped {
-                    reason: reason.clone(),
-                });
-            }
-            Answer::BackTo { .. } if step.doubt.is_some() || step.failure.is_none() => {
-                return illegal("one goes back only from a step that failed and is not in doubt");
-            }
-            Answer::BackTo { reopened, .. } => self.reopen(id, reopened)?,
-        }
-        Ok(())
-    }
-
-    fn reopen(&mut self, current: &Slug, reopened: &[Slug]) -> Result<(), Illegal> {
-        let changed = |id: &&Slug| *id != current && self.steps.get(*id).is_some_and(|s| s.changed);
-        if let Some(step) = reopened.iter().find(changed) {
-            let why = format!("`{step}` changed the target already and would be performed again");
-            return Err(Illegal {
-                what: "answered",
-                why,
-            });
-        }
-        let mark = self.events;
-        for id in reopened {
-            if let Some(step) = self.steps.get_mut(id) {
-                let again = StepState {
-                    attempts: step.attempts,
-                    changed: step.changed,
-                    mark,
-                    ..Default::default()
-                };
-                *step = again;
-            }
-            self.decisions.remove(id);
-        }
-        self.facts.retain(|_, fact| !reopened.contains(&fact.step));
-        self.evidence
-            .retain(|_, item| !reopened.contains(&item.step));
-        Ok(())
     }
 
     fn judge(&mut self, id: &Slug, verdict: &StepVerdict) {
@@ -646,6 +539,7 @@ impl State {
             StepVerdict::TookEffect { .. } => {
                 step.doubt = None;
                 step.performed = true;
+                step.read_back = true;
                 step.mark = events;
             }
             StepVerdict::NoEffect { observed } => {

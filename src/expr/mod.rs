@@ -110,11 +110,17 @@ impl Expression {
     /// cut after 120 characters; what has no value is shown as `unknown`.
     #[must_use]
     pub fn observed(&self, scope: &Scope) -> String {
+        self.observed_within(OBSERVED, scope)
+    }
+
+    /// As [`Expression::observed`], with values cut after so many characters.
+    #[must_use]
+    pub fn observed_within(&self, longest: usize, scope: &Scope) -> String {
         let mut seen: Vec<String> = Vec::new();
         let values = self.references().iter().map(|reference| {
             let value = scope.get(&reference.path).map_or_else(
                 || "unknown".to_owned(),
-                |value| shortened(value.to_string()),
+                |value| shortened(value.to_string(), longest),
             );
             format!("{} = {value}", reference.path)
         });
@@ -163,8 +169,8 @@ impl fmt::Debug for Expression {
     }
 }
 
-fn shortened(mut text: String) -> String {
-    if let Some((end, _)) = text.char_indices().nth(OBSERVED) {
+fn shortened(mut text: String, longest: usize) -> String {
+    if let Some((end, _)) = text.char_indices().nth(longest) {
         text.truncate(end);
         text.push('…');
     }

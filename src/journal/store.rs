@@ -153,6 +153,14 @@ impl Store {
         Ok(Self { executions })
     }
 
+    /// Refuses what [`Store::open`] refuses, without making anything; what is not there is no danger.
+    pub fn check(home: &Path) -> Result<(), StoreError> {
+        if fs::exists(home).map_err(FileError::of("look for", home))? {
+            check_trust(home, rustix::process::geteuid().as_raw())?;
+        }
+        Ok(())
+    }
+
     /// Makes a new execution's directories and its empty journal, durably, and drives it.
     pub fn create(&self, id: ExecutionId) -> Result<Journal, StoreError> {
         // Made beside its place and moved there, so that an execution exists whole or not at all.

@@ -6,9 +6,13 @@ use crate::execution::event::{
 };
 use crate::execution::plan::Plan;
 use crate::execution::state::State;
+use crate::ids::Slug;
+use crate::runbook::model::{Action, Step};
 
 use super::step::{one_line, work};
-use super::text::{BAD, GOOD, STRONG, WARN, WIDTH, cut, hanging, harmless, styled, value, wrapped};
+use super::text::{
+    BAD, FAINT, GOOD, STRONG, WARN, WIDTH, cut, hanging, harmless, styled, value, wrapped,
+};
 
 /// What an event means to the operator; nothing where it means nothing to them.
 #[must_use]
@@ -24,14 +28,16 @@ pub fn told(plan: &Plan, state: &State, event: &Event) -> Option<String> {
         }
         Event::NoteAdded { text } => hanging("  note: ", 8, text),
         Event::AttemptStarted(started) if started.step != started.work_of => return None,
-        Event::AttemptStarted(started) => wrapped(2, &work(&started.work)),
+        // Not wrapped: it is what one copies into a ticket.
+        Event::AttemptStarted(started) => format!("  {}", work(&started.work)),
         Event::AttemptFinished(finished) if finished.step != finished.work_of => {
-            read_again(finished)
+            read_again(plan, finished)?
         }
         Event::AttemptFinished(finished) => attempt_finished(finished),
         Event::Answered { answer, .. } => answered(answer)?,
-        Event::NotApplicable { because, .. } => {
-            hanging("  does not apply: ", 18, &one_line(because))
+        Event::NotApplicable { step, because } => {
+            let text = format!("{step} does not apply: {}", one_line(because));
+            styled(FAINT, &cut(&text, WIDTH))
         }
         Event::Refused { grounds, .. } => refused(plan, grounds),
         Event::ChecksJudged { results, .. } => checks(plan, results),
@@ -39,15 +45,10 @@ pub fn told(plan: &Plan, state: &State, event: &Event) -> Option<String> {
             verdict, guards, ..
         } => judged(verdict, guards.len())?,
         Event::WaitLooked {
-            holds, observed, ..
-        } => {
-            let seen = match holds {
-                Holds::Yes => "holds",
-                Holds::No => "not yet",
-                Holds::Unknown => "cannot tell",
-            };
-            hanging(&format!("  {seen}: "), 4, &one_line(observed))
-        }
+            step,
+            holds,
+            observed,
+        } => looked(state, step, *holds, observed),
         Event::Aborted { reason } => aborted(state, reason),
         Event::Closed {
             outcome, success, ..
@@ -154,16 +155,41 @@ fn done(outcome: &str) -> String {
     }
 }
 
-/// A reading on behalf of the step under way: one line, since its facts were shown when it was first read.
-fn read_again(finished: &AttemptFinished) -> String {
-    let label = format!("  read again: {} ", finished.work_of);
+/// A reading on behalf of the step under way: one line, since its facts were shown when it was first read; nothing while
+/// waiting, where each look says what it saw.
+fn read_again(plan: &Plan, finished: &AttemptFinished) -> Option<String> {
+    let waits = |step: &Step| matches!(step.action, Action::Wait(_));
     let how = match &finished.ending {
+        Ending::Done { .. } if plan.step(&finished.step).is_some_and(waits) => return None,
         Ending::Done { .. } => styled(GOOD, "ok"),
         Ending::Failed { why, .. } | Ending::NotPerformed { why } | Ending::Doubtful { why } => {
             format!("{} {}", styled(BAD, "failed"), harmless(why))
         }
     };
-    format!("{label}{how}")
+    Some(format!("  read again: {} {how}", finished.work_of))
+}
+
+/// One look of a wait: since when it waits, whether it holds and since when, what was seen.
+fn looked(state: &State, step: &Slug, holds: Holds, observed: &str) -> String {
+    let seen = match holds {
+        Holds::Yes => "holds",
+        Holds::No => "not yet",
+        Holds::Unknown => "cannot tell",
+    };
+    let since = state.step(step).wait.map_or(String::new(), |wait| {
+        let held = wait
+            .held_since
+            .map(|held| format!(", held for {}", wait.looked.since(held).rounded()));
+        format!(
+            "{} in{}, ",
+            wait.looked.since(wait.began).rounded(),
+            held.unwrap_or_default()
+        )
+    });
+    format!(
+        "  {}",
+        cut(&format!("{since}{seen}: {}", one_line(observed)), WIDTH - 2)
+    )
 }
 
 /// A fact; a list of texts that does not fit a line stands one below the other.
@@ -206,7 +232,7 @@ fn answered(answer: &Answer) -> Option<String> {
             4,
             &format!("by {}: {}", c.owner, c.reason),
         ),
-        Answer::Confirmed { typed } => format!("  confirmed: {}", harmless(typed)),
+        Answer::Confirmed { typed, .. } => format!("  confirmed: {}", harmless(typed)),
         Answer::Approved { by, expires_at, .. } => {
             format!("  approved by {by} until {}", expires_at.time_of_day())
         }
@@ -219,7 +245,7 @@ fn answered(answer: &Answer) -> Option<String> {
         Answer::DoneByHand { reason, found: f } => {
             format!("{}\n{}", hanging("  done by hand: ", 4, reason), found(f))
         }
-        Answer::NotDone { reason } => hanging("  not done: ", 4, reason),
+        Answer::NotDone { reason, .. } => hanging("  not done: ", 4, reason),
         Answer::Skipped { reason } => hanging("  skipped: ", 4, reason),
         Answer::BackTo { reopened, reason } => {
             let to = reopened.first().map_or(String::new(), ToString::to_string);

@@ -128,7 +128,7 @@ pub fn put(plan: &Plan, state: &State, question: &Question) -> String {
                 match offered.iter().position(|o| *o == id) {
                     Some(n) => {
                         lines.push(hanging(
-                            &format!("  {:>2} {} ", n + 1, styled(STRONG, id.as_str())),
+                            &format!("  {:>2} {}: ", n + 1, styled(STRONG, id.as_str())),
                             5,
                             &title,
                         ));
@@ -137,7 +137,7 @@ pub fn put(plan: &Plan, state: &State, question: &Question) -> String {
                     None => {
                         let why = withheld.get(&id).map_or(String::new(), |why| one_line(why));
                         lines.push(hanging(
-                            &format!("   - {} ", styled(FAINT, id.as_str())),
+                            &format!("   - {}: ", styled(FAINT, id.as_str())),
                             5,
                             &title,
                         ));
@@ -147,14 +147,14 @@ pub fn put(plan: &Plan, state: &State, question: &Question) -> String {
             }
             lines.join("\n")
         }
-        Asked::Confirm { work: w, .. } => hanging("  About to be performed: ", 4, &work(w)),
+        Asked::Confirm { work: w, .. } => format!("  About to be performed:\n    {}", work(w)),
         Asked::Approve {
             by,
             work: w,
             subject,
         } => format!(
             "{}\n  It needs the approval of {}. Code of exactly this: {}",
-            hanging("  About to be performed: ", 4, &work(w)),
+            format!("  About to be performed:\n    {}", work(w)),
             styled(STRONG, by.as_str()),
             subject.short()
         ),

@@ -85,7 +85,7 @@ pub fn work(work: &Work) -> String {
         } => {
             let body = body
                 .as_ref()
-                .map_or(String::new(), |b| format!(" {}", value(b, 200)));
+                .map_or(String::new(), |b| format!(" {}", value(b, 400)));
             format!("{method} {endpoint}:{}{body}", harmless(path))
         }
         Work::History(call) => {

@@ -43,7 +43,7 @@ pub fn hanging(label: &str, indent: usize, text: &str) -> String {
             .word_separator(textwrap::WordSeparator::AsciiSpace)
             .word_splitter(textwrap::WordSplitter::NoHyphenation);
         let wrapped = textwrap::wrap(paragraph, options);
-        lines.extend(wrapped.into_iter().map(std::borrow::Cow::into_owned));
+        lines.extend(wrapped.iter().map(|line| line.trim_end().to_owned()));
     }
     lines.join("\n")
 }

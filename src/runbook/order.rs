@@ -81,11 +81,16 @@ impl Steps<'_> {
                 ))
                 .relate(unlocated(self.get(step).spot), "that happens only here");
         }
+        self.is_certain(step, "changes rely on it", mistakes);
+    }
+
+    /// Nothing lets the step be left out.
+    fn is_certain(&self, step: usize, because: &str, mistakes: &mut Mistakes) {
         if !self.get(step).certain {
             let message = format!("{} may not depend on anything", self.name(step));
             mistakes
                 .at(self.get(step).spot, &message)
-                .help("remove `when` and `required: false`: changes rely on it");
+                .help(&format!("remove `when` and `required: false`: {because}"));
         }
     }
 
@@ -104,6 +109,9 @@ impl Steps<'_> {
         let (Some(closing), Some(release)) = (closing, release) else {
             return;
         };
+        for step in [closing, release] {
+            self.is_certain(step, "no execution ends with its freeze held", mistakes);
+        }
         let last = self.outline.steps.len() - 1;
         if release != last {
             mistakes

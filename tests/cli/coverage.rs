@@ -7,6 +7,7 @@ const TABLE: &str = include_str!("../coverage.tsv");
 
 /// The files in which the pairs of tests are.
 const TESTS: &str = concat!(
+    include_str!("before_anything.rs"),
     include_str!("every_execution.rs"),
     include_str!("bad_deploy.rs"),
     include_str!("partial_deployment.rs"),

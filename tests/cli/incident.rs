@@ -365,6 +365,14 @@ impl Incident {
         lines.collect::<Result<_, _>>().expect("lines of JSON")
     }
 
+    /// The value of a fact as it was measured last.
+    pub(crate) fn last_read(&self, fact: &str) -> Json {
+        let journal = self.journal();
+        let mut measured = journal.iter().rev().map(|entry| &entry["data"]["facts"]);
+        let facts = measured.find(|facts| facts.get(fact).is_some());
+        facts.expect("it was measured")[fact].clone()
+    }
+
     /// The file of that journal.
     pub(crate) fn journal_path(&self) -> PathBuf {
         let files = self.files();
