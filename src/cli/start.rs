@@ -13,11 +13,11 @@ use crate::effects::system::{Endpoint, System};
 use crate::execution::event::{Adopted, Event, Opened, Resumed};
 use crate::execution::plan::Plan;
 use crate::execution::state::State;
-use crate::history::History;
 use crate::history::model::GateDecision;
+use crate::history::{History, HistoryError};
 use crate::ids::{ExecutionId, Field, RunId, Slug, Target};
 use crate::journal::{Journal, Store};
-use crate::runbook::model::{Input, Runbook};
+use crate::runbook::model::{Action, HistoryCall, Input, Runbook};
 
 use super::context::Here;
 use super::documents::{self, Applied, Found};
@@ -102,7 +102,7 @@ pub(crate) async fn ready(
 ) -> Result<Ready, CliError> {
     let reference = found.reference();
     let profile = documents::apply_profile(which.profile.as_deref(), &mut found.runbook)?;
-    let run = history.run(&which.run_id).await?;
+    let run = history.run(&which.run_id).await.map_err(unknown_run)?;
     let target = run.target();
     if let Some(wanted) = which
         .target
@@ -140,6 +140,16 @@ pub(crate) async fn ready(
     })
 }
 
+/// A run that nobody recorded is nothing to respond to.
+fn unknown_run(error: HistoryError) -> CliError {
+    let unknown = matches!(error, HistoryError::NoRun(_));
+    let mut error = CliError::from(error);
+    if unknown {
+        error.message = format!("needed-inputs: {}", error.message);
+    }
+    error
+}
+
 /// Whether `wanted` is the run's target, or names a service of an environment that the run covers whole.
 fn is_part(target: &Target, wanted: &Target) -> bool {
     let same_place =
@@ -160,9 +170,12 @@ pub(crate) async fn refuse_frozen(ready: &Ready) -> Result<(), CliError> {
         .history
         .gate(&ready.opened.target, None, Timestamp::now())
         .await;
+    let mut steps = ready.found.runbook.steps.iter();
+    let freezing = steps.find(|s| s.action == Action::History(HistoryCall::TakeFreeze));
+    let freezing = freezing.map_or("freeze", |step| step.id.as_str());
     let shown = |exit, what: Vec<String>| {
         let message = format!(
-            "`{}` cannot be worked on: {}",
+            "{freezing}: `{}` cannot be worked on: {}",
             ready.opened.target,
             what.join("; ")
         );

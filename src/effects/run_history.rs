@@ -191,16 +191,20 @@ impl RunHistory {
             reason,
             at,
         };
-        if let Released::Stale(now) = self
+        let ended = self
             .history
             .release(&FreezeRef::Id(freeze.id), fence, &release)
-            .await?
-        {
-            return Ok(refused(format!(
-                "the fence is {} now; nothing was released",
-                now.fence
-            )));
-        }
+            .await?;
+        let outcome = match ended {
+            Released::Stale(now) => {
+                return Ok(refused(format!(
+                    "the fence is {} now; nothing was released",
+                    now.fence
+                )));
+            }
+            Released::Now(_) => "released".to_owned(),
+            Released::Already(freeze) => released_before(&freeze, &release),
+        };
         let id: FreezeId = freeze.id;
         let still = self
             .history
@@ -213,7 +217,7 @@ impl RunHistory {
         }
         let verdict = self.history.gate(&self.target, None, at).await;
         let document = serde_json::to_value(&verdict).unwrap_or_default();
-        Ok(known("released", Some(Learned::Released), document))
+        Ok(known(&outcome, Some(Learned::Released), document))
     }
 
     async fn comment(
@@ -385,6 +389,16 @@ fn unresolved(run: &Run) -> Vec<&str> {
         .filter(|p| open(p.result))
         .map(|p| p.id.as_str())
         .collect()
+}
+
+/// How a freeze ended that is not there to be released any more. That somebody else ended it is said: from then on, others
+/// could change the target.
+fn released_before(freeze: &Freeze, wanted: &Release) -> String {
+    let by = freeze.release.as_ref();
+    match by.filter(|by| by.by != wanted.by || by.reason != wanted.reason) {
+        Some(Release { by, reason, at }) => format!("released before, by {by} at {at}: {reason};"),
+        None => "released".to_owned(),
+    }
 }
 
 /// A freeze in one line: what, by whom, why, since when, and for which execution.

@@ -6,10 +6,14 @@
 /// Whether argv matches a pattern: words, `*` within a word for any characters, `...` for any number of words.
 ///
 /// The program matches by its last path component too, so `/usr/bin/kubectl` is `kubectl`. A pattern matches a prefix
-/// of argv: words after its last one do not save a command.
+/// of argv: words after its last one do not save a command. Only a word of the pattern that begins with `!` does: where
+/// any word of argv matches the rest of it, the command passes. `fly deploy !*@sha256:*` lets a deployment by digest
+/// through and nothing else.
 #[must_use]
 pub fn command_is_denied(argv: &[String], pattern: &str) -> bool {
-    let words: Vec<&str> = pattern.split_whitespace().collect();
+    let (saving, words): (Vec<&str>, Vec<&str>) =
+        pattern.split_whitespace().partition(|w| w.starts_with('!'));
+    let is_saved = |word: &str| saving.iter().any(|glob| glob_matches(word, &glob[1..]));
     let Some((program, rest)) = argv.split_first() else {
         return false;
     };
@@ -17,17 +21,56 @@ pub fn command_is_denied(argv: &[String], pattern: &str) -> bool {
     let bare: Vec<&str> = std::iter::once(name)
         .chain(rest.iter().map(String::as_str))
         .collect();
-    prefix_matches(&bare, &words)
+    prefix_matches(&bare, &words) && !argv.iter().any(|word| is_saved(word))
 }
 
 /// Whether a request matches a pattern: a method or `*`, a space, a path in which `*` is any characters.
+///
+/// The path is compared as a server understands it, whichever way it is spelled: percent-encoding undone, `.` and `..`
+/// resolved, doubled slashes taken as one, upper case as lower case.
 #[must_use]
 pub fn request_is_denied(method: &str, path: &str, pattern: &str) -> bool {
     let Some((wanted, glob)) = pattern.split_once(' ') else {
         return false;
     };
     let path = path.split(['?', '#']).next().unwrap_or(path);
-    (wanted == "*" || wanted.eq_ignore_ascii_case(method)) && glob_matches(path, glob.trim())
+    let glob = glob.trim().to_lowercase();
+    (wanted == "*" || wanted.eq_ignore_ascii_case(method))
+        && (glob_matches(&path.to_lowercase(), &glob) || glob_matches(&plain(path), &glob))
+}
+
+/// The path in its plainest spelling.
+fn plain(path: &str) -> String {
+    let mut text = path.to_owned();
+    // Something on the way may decode what was encoded twice. Every round makes it shorter, so this ends.
+    while let Some(decoded) = decoded(&text) {
+        text = decoded;
+    }
+    text.retain(|c| !c.is_control());
+    let mut segments = Vec::new();
+    for segment in text.split(['/', '\\']) {
+        match segment {
+            "" | "." => {}
+            ".." => drop(segments.pop()),
+            _ => segments.push(segment),
+        }
+    }
+    format!("/{}", segments.join("/")).to_lowercase()
+}
+
+/// The text with one round of percent-encoding undone; none where there is nothing to undo.
+fn decoded(text: &str) -> Option<String> {
+    let bytes = text.as_bytes();
+    let mut out = Vec::with_capacity(bytes.len());
+    let mut at = 0;
+    while at < bytes.len() {
+        let hex = bytes.get(at + 1..at + 3).filter(|_| bytes[at] == b'%');
+        let hex = hex.filter(|hex| hex.iter().all(u8::is_ascii_hexdigit));
+        let code = hex.and_then(|hex| u8::from_str_radix(std::str::from_utf8(hex).ok()?, 16).ok());
+        out.push(code.unwrap_or(bytes[at]));
+        at += if code.is_some() { 3 } else { 1 };
+    }
+    (out.len() < bytes.len()).then(|| String::from_utf8_lossy(&out).into_owned())
 }
 
 fn prefix_matches(argv: &[&str], pattern: &[&str]) -> bool {
@@ -98,6 +141,17 @@ mod tests {
                 "ansible-playbook site.yml --start-at-task deploy",
                 true,
             ),
+            ("fly deploy !*@sha256:*", "fly deploy --remote-only", true),
+            (
+                "fly deploy !*@sha256:*",
+                "fly deploy --image app:latest",
+                true,
+            ),
+            (
+                "fly deploy !*@sha256:*",
+                "fly deploy --image app@sha256:600d",
+                false,
+            ),
         ];
         for (pattern, line, denied) in table {
             assert_eq!(
@@ -127,6 +181,13 @@ mod tests {
             ("* /edges/*", "delete", "/edges/fra1", true),
             ("PUT /edges/*", "PUT", "/operations", false),
             ("PUT", "PUT", "/operations", false),
+            ("PUT /edges/*", "PUT", "/%65dges/fra1", true),
+            ("PUT /edges/*", "PUT", "/%2565dges/fra1", true),
+            ("PUT /edges/*", "PUT", "//x/../EDGES/fra1", true),
+            ("PUT /edges/*", "PUT", "/x/%2e%2E/edges/fra1", true),
+            ("PUT /edges/*", "PUT", "/x/..\\edges\\fra1", true),
+            ("PUT /edges/*", "PUT", "/edges/../operations", true),
+            ("PUT /edges/*", "PUT", "/operations/100%", false),
         ];
         for (pattern, method, path, denied) in table {
             assert_eq!(

@@ -13,7 +13,7 @@ fn an_unknown_run_is_refused_before_anything_is_recorded() {
     let scene = shop(BY_HAND);
     for verb in ["start", "plan", "preflight"] {
         say(&scene, &format!("{verb} ./small.yaml --run-id r-2"))
-            .says("error: the run history knows no run `r-2`")
+            .says("error: needed-inputs: the run history knows no run `r-2`")
             .says("hint: `runbook run list` shows the runs that were recorded")
             .exit(1);
     }
@@ -99,7 +99,7 @@ fn a_target_that_somebody_froze_is_left_alone() {
     .exit(0);
     for verb in ["start", "preflight"] {
         say(&scene, &format!("{verb} ./small.yaml --run-id r-1"))
-            .says("error: `shop/production/checkout` cannot be worked on: ")
+            .says("error: freeze: `shop/production/checkout` cannot be worked on: ")
             .says("bob")
             .says("checkout fails")
             .says("since 2")

@@ -1,11 +1,18 @@
 //! The program as its users see it: one file per feature, each test a scene.
 
+mod bad_deploy;
+mod before_anything;
 mod commands;
+mod coverage;
+mod every_execution;
 mod fixture;
 mod freeze;
 mod history;
+mod incident;
+mod incompatible;
 mod interrupted;
 mod luck;
+mod partial_deployment;
 mod requests;
 mod room;
 mod scene;

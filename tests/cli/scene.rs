@@ -94,7 +94,8 @@ impl Scene {
         self.dir.path().join("home")
     }
 
-    fn work(&self) -> PathBuf {
+    /// The directory that the program is run in.
+    pub(crate) fn work(&self) -> PathBuf {
         self.path().join("work")
     }
 
