@@ -692,6 +692,7 @@ impl State {
             StepVerdict::TookEffect { .. } => {
                 step.doubt = None;
                 step.performed = true;
+                step.read_back = true;
                 step.mark = events;
             }
             StepVerdict::NoEffect { observed } => {
