@@ -344,18 +344,7 @@ pub(crate) async fn go_on(here: &mut Here, resuming: Resuming) -> Result<Exit, C
         recovery,
         desk,
     } = resuming;
-    let mut first = Vec::new();
-    if !recovery.is_nothing() {
-        let kept = recovery
-            .torn
-            .into_iter()
-            .chain(recovery.unfinished)
-            .collect();
-        first.push(Event::Recovered {
-            offset: recovery.offset,
-            kept,
-        });
-    }
+    let mut first = Vec::from_iter(recovery.event());
     first.push(Event::Resumed(Resumed {
         operator: here.operator(),
         host: here.host.clone(),

@@ -11,7 +11,7 @@
 use std::collections::BTreeMap;
 use std::error::Error as _;
 use std::io::Write;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::Value;
@@ -46,11 +46,11 @@ const KEPT_HEADERS: [&str; 6] = [
     "x-request-id",
 ];
 
-/// Sends requests; what it needs for TLS is read once, when it is first needed.
-#[derive(Debug, Default)]
+/// Sends requests; what it needs for TLS is read once, when it is first needed, and shared by its clones.
+#[derive(Debug, Clone, Default)]
 pub struct Client {
-    loopback: OnceLock<Result<reqwest::Client, String>>,
-    outside: OnceLock<Result<reqwest::Client, String>>,
+    loopback: Arc<OnceLock<Result<reqwest::Client, String>>>,
+    outside: Arc<OnceLock<Result<reqwest::Client, String>>>,
 }
 
 /// What to ask for.

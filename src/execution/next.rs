@@ -518,7 +518,14 @@ impl<'a> Course<'a> {
         self.readings(&verify.read.iter().collect::<Vec<_>>())
             .unwrap_or_else(|| {
                 let (holds, observed) = self.measure_read(&verify.read, &verify.expect);
+                let by_hand = self.step.action == Action::ByHand;
                 self.verdict(match holds {
+                    // Only the person who did it can say what was found.
+                    Holds::Yes if by_hand => StepVerdict::StillInDoubt {
+                        why: format!(
+                            "it looks as if it took effect ({observed}), but what was found was not recorded"
+                        ),
+                    },
                     Holds::Yes => StepVerdict::TookEffect { observed },
                     Holds::No => StepVerdict::NoEffect { observed },
                     Holds::Unknown => StepVerdict::StillInDoubt { why: observed },

@@ -111,7 +111,8 @@ fn record(plan: &Plan, state: &State) -> String {
 pub fn missing(plan: &Plan, state: &State) -> Vec<Field> {
     let over = plan.runbook().steps.iter().filter(|step| {
         let at = state.step(&step.id);
-        plan.is_over(step, &at) && at.ended != Some(StepEnd::NotApplicable)
+        // What was lost with an answer can never be had; what was read back stands in its place.
+        plan.is_over(step, &at) && at.ended != Some(StepEnd::NotApplicable) && !at.read_back
     });
     let wanted = over.flat_map(|step| &step.evidence).map(|e| &e.id);
     wanted

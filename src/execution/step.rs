@@ -21,6 +21,8 @@ pub struct StepState {
     pub open: Option<OpenAttempt>,
     /// Whether its own work is done; what must hold afterwards may still be unjudged.
     pub performed: bool,
+    /// Whether that is known only from reading back, because what its work answered was lost.
+    pub read_back: bool,
     /// Whether a change of its own may have reached the target.
     pub changed: bool,
     /// Attempts at its own work, ever.

@@ -117,6 +117,19 @@ impl Recovery {
     pub fn is_nothing(&self) -> bool {
         self.torn.is_none() && self.unfinished.is_empty()
     }
+
+    /// What the driver records before anything else; nothing where the execution had ended in order.
+    #[must_use]
+    pub fn event(self) -> Option<Event> {
+        if self.is_nothing() {
+            return None;
+        }
+        let kept = self.torn.into_iter().chain(self.unfinished).collect();
+        Some(Event::Recovered {
+            offset: self.offset,
+            kept,
+        })
+    }
 }
 
 /// A state directory that belongs to nobody else.
