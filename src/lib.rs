@@ -32,9 +32,9 @@
 //! | runbook | nothing |
 //! | execution | runbook, history::model |
 //! | journal | execution::event |
-//! | effects | execution, journal::artifacts, history |
+//! | effects | execution, runbook::model, journal::Artifacts, journal::ArtifactWriter, history |
 //! | history | nothing |
-//! | engine | execution, journal, effects |
+//! | engine | execution, runbook::model, journal, effects |
 //! | report | runbook, execution, history, journal |
 //! | drill | history, runbook |
 //! | cli | everything |

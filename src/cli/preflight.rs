@@ -17,13 +17,14 @@ use crate::execution::gate::{judge_checks, observation, standing_in_the_way};
 use crate::execution::plan::Plan;
 use crate::execution::state::State;
 use crate::execution::work::render;
+use crate::history::History;
 use crate::ids::Slug;
 use crate::journal::Store;
 use crate::report;
 use crate::runbook::model::{Action, CheckSet, HistoryCall, Step};
 
 use super::context::Here;
-use super::documents;
+use super::documents::{self, Found};
 use super::error::{CliError, Exit};
 use super::start::{Missing, Ready, Which, hands, ready, refuse_frozen, run_view};
 use super::stepping;
@@ -44,12 +45,26 @@ pub(crate) async fn preflight(here: &mut Here, args: &PreflightArgs) -> Result<E
     let found = documents::find_runbook(&args.which.runbook)?;
     let acks = acks(&found.runbook, &args.acks)?;
     let history = here.existing_history().await?;
+    let closed = history.clone();
+    let judged = judge(here, args, &acks, history, found).await;
+    // What the history keeps beside its file while it is open goes with this.
+    closed.close().await;
+    judged
+}
+
+async fn judge(
+    here: &mut Here,
+    args: &PreflightArgs,
+    acks: &BTreeMap<Slug, String>,
+    history: History,
+    found: Found,
+) -> Result<Exit, CliError> {
     let ready = ready(here, &args.which, history, found, |_| Missing::Left).await?;
     refuse_frozen(&ready).await?;
     let plan = Plan::new(ready.found.runbook.clone(), &ready.opened.by_hand);
     let mut state = look(here, &plan, &ready).await?;
     let results = judge_checks(&plan, &state, CheckSet::Preflight, Timestamp::now());
-    acknowledge(&plan, &mut state, &results, &acks);
+    acknowledge(&plan, &mut state, &results, acks);
     let in_the_way = standing_in_the_way(&state, &results);
     let exit = if in_the_way.is_empty() {
         Exit::Done
@@ -68,10 +83,10 @@ pub(crate) async fn preflight(here: &mut Here, args: &PreflightArgs) -> Result<E
     }
     for result in &results {
         here.out.data(report::event::check(&plan, result))?;
-        if let Some(reason) = acks.get(&result.id).filter(|_| result.holds != Holds::Yes) {
+        if let Some(acknowledged) = state.acknowledged.get(&result.id) {
             here.out.data(format_args!(
                 "        acknowledged: {}",
-                report::text::harmless(reason)
+                report::text::harmless(&acknowledged.reason)
             ))?;
         }
     }
@@ -254,10 +269,10 @@ fn acknowledge(
         return;
     };
     for result in results {
-        // A block cannot be acknowledged: it is simply not looked for among the acknowledgements.
+        // A block cannot be acknowledged: it is simply not looked for among the acknowledgements. What holds needs none.
         if let Some(reason) = acks
             .get(&result.id)
-            .filter(|_| result.severity == SeverityName::Warn)
+            .filter(|_| result.severity == SeverityName::Warn && result.holds != Holds::Yes)
         {
             let observed = observation(result);
             let answer = Answer::Acknowledged {

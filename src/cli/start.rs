@@ -447,7 +447,9 @@ pub(crate) fn current_text(
                 "{hint}; put it back, or go on with `--adopt REASON`"
             )))
         }
-        (Err(error), _) => Err(error.hint("put the runbook back where it was, as it was")),
+        (Err(error), _) => Err(error.hint(
+            "put the runbook back as it was, and resume in the directory that the execution began in",
+        )),
     }
 }
 

@@ -59,9 +59,11 @@ pub(crate) fn status(here: &mut Here, args: &StatusArgs) -> Result<Exit, CliErro
     };
     if !args.all && args.execution.is_none() {
         lines.retain(|l| {
-            l.state
-                .as_ref()
-                .is_none_or(|s| !s.is_ended() && s.opened.drill.is_none())
+            // Damage is told whatever it is of: what comes after it is not known.
+            l.flaw.is_some()
+                || l.state
+                    .as_ref()
+                    .is_none_or(|s| !s.is_ended() && s.opened.drill.is_none())
         });
     }
     if args.json {

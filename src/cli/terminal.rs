@@ -109,7 +109,7 @@ impl Terminal {
                         }
                         (":abort", reason) => return self.abort(reason),
                         (":cannot", "") => {
-                            self.narrator.say("  Write why after it: `:cannot REASON`")
+                            self.narrator.say("  Write why after it: `:cannot REASON`");
                         }
                         (":cannot", reason) => {
                             let reason = reason.to_owned();

@@ -47,7 +47,7 @@ pub fn accept(
         {
             Answer::NotDone {
                 work_of: (*work_of != step.id).then(|| work_of.clone()),
-                reason: given(reason)?,
+                reason: given(&reason)?,
             }
         }
         (Asked::Choose { owner, .. }, Draft::Choose { option, reason }) => {
@@ -68,12 +68,12 @@ pub fn accept(
         }
         (Asked::Approve { .. }, Draft::Reject { by, reason }) => Answer::Rejected {
             by,
-            reason: given(reason)?,
+            reason: given(&reason)?,
         },
         (Asked::Acknowledge { check }, Draft::Acknowledge { reason }) => Answer::Acknowledged {
             check: check.id.clone(),
             observed: gate::observation(check),
-            reason: given(reason)?,
+            reason: given(&reason)?,
         },
         (Asked::Failed { ways, .. }, draft) => way_on(plan, state, step, ways, draft, now)?,
         (Asked::InDoubt { .. }, Draft::DoneByHand { found, reason }) => {
@@ -82,7 +82,7 @@ pub fn accept(
         (Asked::InDoubt { .. }, Draft::LookAgain) if step.verify.is_some() => Answer::LookAgain,
         (Asked::InDoubt { .. }, Draft::NotDone { reason }) => Answer::NotDone {
             work_of: None,
-            reason: given(reason)?,
+            reason: given(&reason)?,
         },
         _ => return Err(no("that does not answer this question")),
     };
@@ -137,7 +137,7 @@ fn no(why: &str) -> NotAccepted {
     NotAccepted(why.into())
 }
 
-fn given(reason: String) -> Result<String, NotAccepted> {
+fn given(reason: &str) -> Result<String, NotAccepted> {
     let reason = reason.trim();
     if reason.is_empty() {
         Err(no("a reason is needed"))
@@ -251,7 +251,7 @@ fn chosen(
             guard.id, guard.observed
         )));
     }
-    let reason = given(reason)?;
+    let reason = given(&reason)?;
     Ok(Answer::Chosen(Chosen {
         option,
         owner: owner.clone(),
@@ -293,7 +293,7 @@ fn done_by_hand(
 ) -> Result<Answer, NotAccepted> {
     Ok(Answer::DoneByHand {
         found: complete(plan, state, step, found, now)?,
-        reason: given(reason)?,
+        reason: given(&reason)?,
     })
 }
 
@@ -308,14 +308,14 @@ fn way_on(
     let open = |way: fn(&Way) -> bool| ways.iter().any(way);
     match draft {
         Draft::Retry { reason } if open(|w| *w == Way::Retry) => Ok(Answer::Retry {
-            reason: given(reason)?,
+            reason: given(&reason)?,
         }),
         Draft::LookAgain if open(|w| *w == Way::LookAgain) => Ok(Answer::LookAgain),
         Draft::DoneByHand { found, reason } if open(|w| *w == Way::DoneByHand) => {
             done_by_hand(plan, state, step, found, reason, now)
         }
         Draft::Skip { reason } if open(|w| *w == Way::Skip) => Ok(Answer::Skipped {
-            reason: given(reason)?,
+            reason: given(&reason)?,
         }),
         Draft::BackTo { reason } => {
             let to = ways.iter().find_map(|way| {
@@ -328,7 +328,7 @@ fn way_on(
             let to = to.ok_or_else(|| no("one cannot go back from here"))?;
             Ok(Answer::BackTo {
                 reopened: reopened(plan, to, &step.id),
-                reason: given(reason)?,
+                reason: given(&reason)?,
             })
         }
         _ => Err(no("that way is not open here")),

@@ -1,3 +1,5 @@
+//! Expressions: what they say, and what they refuse to say.
+
 use std::time::{Duration, Instant};
 
 use proptest::prelude::*;

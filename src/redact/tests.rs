@@ -1,3 +1,5 @@
+//! Secrets in every spelling, and cut in two.
+
 #![expect(clippy::unwrap_used, reason = "a test may fail by panic")]
 
 use super::*;

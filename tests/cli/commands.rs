@@ -1,38 +1,11 @@
-//! Steps that run programs and send requests, when those misbehave.
+//! Steps that run programs, when those misbehave.
 
 use std::fs;
-use std::io::{Read as _, Write as _};
-use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-
-use rustix::process::Signal;
 
 use crate::fixture::{
-    Running, artifact, artifact_path, begin, begun, endings, events, put, ran, resume_with, say,
-    shop, small, start, until, with_runbook, work,
+    artifact, artifact_path, begin, begun, doing, endings, executions, looking, put, ran,
+    resume_with, say, shop, small, start, until, with_runbook, work,
 };
-use crate::scene::Scene;
-
-/// One step with a command, and a second one that must not be reached when the first does not work.
-fn doing(keys: &str) -> Scene {
-    shop(&format!(
-        "  - id: do-it\n    phase: act\n    title: Do it\n{keys}  - id: later\n    phase: act\n    title: Later\n    command: ['true']\n"
-    ))
-}
-
-/// The same, where the step only looks.
-fn reading(keys: &str) -> Scene {
-    let scene = doing(keys);
-    let text = fs::read_to_string(work(&scene).join("small.yaml")).expect("a runbook");
-    let read = "    phase: truth\n    effect: read\n    title: Do it\n";
-    put(
-        &scene,
-        "small.yaml",
-        text.replace("    phase: act\n    title: Do it\n", read),
-    );
-    scene
-}
 
 const DEAF: &str = "    command: [sh, -c, \"trap '' TERM; : > there; while :; do sleep 0.05; done\"]\n    timeout: 300ms\n";
 
@@ -55,7 +28,7 @@ fn a_change_that_ignores_being_asked_to_end_is_ended_and_in_doubt() {
 
 #[test]
 fn a_read_that_ignores_being_asked_to_end_has_failed() {
-    let scene = reading(DEAF);
+    let scene = looking(DEAF);
     start(&scene)
         .says("error: step `do-it` cannot go on by itself: not done after")
         .exit(15);
@@ -64,7 +37,7 @@ fn a_read_that_ignores_being_asked_to_end_has_failed() {
 
 #[test]
 fn two_hundred_megabytes_are_kept_whole_in_little_memory() {
-    let scene = reading(
+    let scene = looking(
         "    command: [sh, -c, 'yes 0123456789abcdefghi | head -c 200000000; : > there; timeout --foreground 50 cat gate']\n    evidence: {flood: {from: stdout}}\n    timeout: 5m\n",
     );
     rustix::fs::mkfifoat(
@@ -105,7 +78,7 @@ fn bytes_that_are_no_text_are_kept_as_they_are() {
         .rev()
         .chain([0, 0xff, 0xfe, b'\r', b'\n'])
         .collect();
-    let scene = reading(
+    let scene = looking(
         "    command: [cat, blob]\n    evidence: {blob: {from: stdout, media_type: application/octet-stream}}\n",
     );
     put(&scene, "blob", &bytes);
@@ -119,7 +92,7 @@ fn bytes_that_are_no_text_are_kept_as_they_are() {
 #[test]
 fn facts_of_output_that_is_no_text_are_not_guessed() {
     let scene =
-        reading("    command: [cat, blob]\n    facts: {said: {type: string, from: stdout}}\n");
+        looking("    command: [cat, blob]\n    facts: {said: {type: string, from: stdout}}\n");
     put(&scene, "blob", b"\xff\xfe");
     start(&scene)
         .says("error: step `do-it` cannot go on by itself")
@@ -135,7 +108,7 @@ fn facts_of_output_that_is_no_text_are_not_guessed() {
 #[test]
 fn what_a_program_prints_cannot_drive_the_terminal() {
     let scene =
-        reading("    command: [cat, evil]\n    facts: {title: {type: json, from: stdout}}\n")
+        looking("    command: [cat, evil]\n    facts: {title: {type: json, from: stdout}}\n")
             .env("NO_COLOR", "");
     put(
         &scene,
@@ -162,7 +135,7 @@ fn a_program_that_is_missing_or_may_not_be_run_makes_the_step_by_hand_and_the_pl
         ),
         ("./plain.sh", "the program `./plain.sh` is not here"),
     ] {
-        let scene = reading(&format!("    command: [{program}, x]\n"));
+        let scene = looking(&format!("    command: [{program}, x]\n"));
         put(&scene, "plain.sh", "#!/bin/sh\n");
         say(&scene, "plan ./small.yaml --run-id r-1")
             .shows(&format!("by hand: {why}"))
@@ -194,7 +167,7 @@ fn a_change_by_hand_that_was_left_open_is_in_doubt() {
 fn what_is_too_long_for_the_journal_is_refused_and_the_execution_goes_on() {
     let long = "x".repeat(100_000);
     let scene =
-        reading("    command: [cat, long]\n    facts: {said: {type: string, from: stdout}}\n");
+        looking("    command: [cat, long]\n    facts: {said: {type: string, from: stdout}}\n");
     put(&scene, "long", &long);
     let input = format!("text={long}");
     ran(
@@ -210,7 +183,7 @@ fn what_is_too_long_for_the_journal_is_refused_and_the_execution_goes_on() {
     )
     .says("the inputs have 100006 bytes, and more than 32768 do not fit into the journal")
     .exit(2);
-    assert_eq!(crate::fixture::executions(&scene), [""; 0]);
+    assert_eq!(executions(&scene), [""; 0]);
     start(&scene)
         .says("failed what it found out could not be recorded: an entry of ")
         .exit(15);
@@ -305,7 +278,7 @@ fn an_exit_code_that_is_not_listed_is_a_failure_with_ways_on() {
 
 #[test]
 fn a_listed_exit_code_other_than_zero_is_an_outcome() {
-    let scene = reading(
+    let scene = looking(
         "    command: [sh, -c, 'exit 3']\n    exit_codes: {0: clean, 3: drift}\n    facts: {drift: {type: boolean, from: exit_code == 3}}\n",
     );
     start(&scene)
@@ -391,7 +364,7 @@ fn values_arrive_as_they_are_and_are_never_evaluated() {
         "ünï 日本",
     ];
     for value in hostile {
-        let scene = reading(
+        let scene = looking(
             "    command: [./show.sh, 'a${inputs.text}z', '${inputs.text}', last]\n    env: {GIVEN: '${inputs.text}'}\n    evidence: {shown: {from: stdout}}\n",
         );
         put(
@@ -477,11 +450,7 @@ fn a_secret_is_needed_beforehand_and_never_shown_or_kept() {
     start(&scene)
         .says("error: secrets-ready: `TOKEN` is not set; it is needed: Talks to the platform")
         .exit(13);
-    assert_eq!(
-        crate::fixture::executions(&scene),
-        [""; 0],
-        "nothing is opened"
-    );
+    assert_eq!(executions(&scene), [""; 0], "nothing is opened");
     say(&scene, "gate --target shop/production").exit(0);
     let scene = scene.env("TOKEN", "hunter2-hunter2");
     start(&scene)
@@ -500,7 +469,7 @@ fn a_secret_is_needed_beforehand_and_never_shown_or_kept() {
 
 #[test]
 fn a_program_gets_no_input_and_a_daemon_that_it_leaves_holds_nothing_up() {
-    let scene = reading("    command: [sh, -c, 'cat; sleep 20 & echo done']\n    timeout: 15s\n");
+    let scene = looking("    command: [sh, -c, 'cat; sleep 20 & echo done']\n    timeout: 15s\n");
     start(&scene)
         .says("| done")
         .says("Closed. outcome: over")
@@ -521,417 +490,5 @@ fn a_program_that_is_killed_by_somebody_else_leaves_a_change_in_doubt() {
         endings(&scene, "do-it").len(),
         1,
         "what was not done is not repeated unasked"
-    );
-}
-
-/// A server that treats its connections in turn, and goes on with the last way.
-struct Server {
-    address: SocketAddr,
-    connections: Arc<AtomicUsize>,
-}
-
-type Treat = fn(&mut TcpStream);
-
-fn serve(treats: &'static [Treat]) -> Server {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-    let address = listener.local_addr().expect("an address");
-    let connections = Arc::new(AtomicUsize::new(0));
-    let counted = Arc::clone(&connections);
-    std::thread::spawn(move || {
-        for stream in listener.incoming() {
-            let Ok(mut stream) = stream else { return };
-            let n = counted.fetch_add(1, Ordering::SeqCst);
-            let treat = treats[n.min(treats.len() - 1)];
-            std::thread::spawn(move || {
-                let mut head = Vec::new();
-                let mut byte = [0];
-                while !head.ends_with(b"\r\n\r\n") && stream.read(&mut byte).unwrap_or(0) == 1 {
-                    head.push(byte[0]);
-                }
-                treat(&mut stream);
-            });
-        }
-    });
-    Server {
-        address,
-        connections,
-    }
-}
-
-fn answer(stream: &mut TcpStream, status: &str, kind: &str, body: &str) {
-    let length = body.len();
-    let head = format!(
-        "HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n"
-    );
-    let _ = stream.write_all(format!("{head}{body}").as_bytes());
-}
-
-fn fine(stream: &mut TcpStream) {
-    answer(stream, "200 OK", "application/json", r#"{"ready": true}"#);
-}
-
-fn hangs(stream: &mut TcpStream) {
-    // Until the other side gives up.
-    let _ = stream.read(&mut [0; 64]);
-    let _ = stream.read(&mut [0; 64]);
-}
-
-fn fails(stream: &mut TcpStream) {
-    answer(
-        stream,
-        "500 Oh",
-        "application/json",
-        r#"{"detail": "out of \u001b[31mluck"}"#,
-    );
-}
-
-fn html(stream: &mut TcpStream) {
-    answer(stream, "200 OK", "text/html", "<html>Please sign in</html>");
-}
-
-fn cut(stream: &mut TcpStream) {
-    let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 99\r\n\r\n{\"ready\": tr");
-}
-
-fn floods(stream: &mut TcpStream) {
-    let head =
-        b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 100000000\r\n\r\n";
-    let piece = vec![b' '; 1 << 16];
-    let mut sent = stream.write_all(head);
-    for _ in 0..100_000_000 / piece.len() {
-        sent = sent.and_then(|()| stream.write_all(&piece));
-    }
-}
-
-const ASKS: &str = "  - id: ask-it
-    phase: truth
-    title: Ask it
-    request: {endpoint: api, get: '/things/${inputs.text}'}
-    facts: {ready: {type: boolean, from: body.ready}}
-    timeout: 20s
-";
-
-/// A scene whose runbook asks, or changes, over HTTP at this address.
-fn asking(address: impl std::fmt::Display, steps: &str) -> Scene {
-    let scene = shop(steps);
-    let profile =
-        format!("format: runbook-profile/v1\nendpoints: {{api: {{url: 'http://{address}'}}}}\n");
-    put(&scene, "profile.yaml", profile);
-    scene
-}
-
-fn changing() -> String {
-    ASKS.replace("phase: truth", "phase: act")
-        .replace("get: ", "post: ")
-}
-
-/// How long the step waits: long, unless it waits in vain.
-fn patience(expected: &str) -> &'static str {
-    if expected.starts_with("no answer") {
-        "700ms"
-    } else {
-        "20s"
-    }
-}
-
-#[track_caller]
-fn start_with_profile(scene: &Scene) -> crate::fixture::Said {
-    say(
-        scene,
-        "start ./small.yaml --run-id r-1 --profile profile.yaml",
-    )
-}
-
-#[test]
-fn a_read_that_is_answered_badly_has_failed_and_can_be_tried_again() {
-    let cases: [(&'static [Treat], &str); 5] = [
-        (&[hangs, fine], "no answer within"),
-        (&[fails, fine], "answered 500: out of \\u{1b}[31mluck"),
-        (&[html, fine], "the endpoint answered HTML, not JSON"),
-        (&[cut, fine], "the answer broke off after its status 200"),
-        (&[floods, fine], "its answer is longer than 16 MiB"),
-    ];
-    for (treats, why) in cases {
-        let server = serve(treats);
-        let scene = asking(server.address, &ASKS.replace("20s", patience(why)));
-        start_with_profile(&scene)
-            .says("error: step `ask-it` cannot go on by itself: ")
-            .says(why)
-            .never("\u{1b}")
-            .exit(15);
-        assert_eq!(
-            server.connections.load(Ordering::SeqCst),
-            1,
-            "asked once: {why}"
-        );
-        resume_with(&scene, "ask-it: {on_failure: retry, reason: it is back}\n")
-            .says("ready = true")
-            .exit(0);
-    }
-}
-
-#[test]
-fn a_change_that_is_answered_badly_is_in_doubt() {
-    let cases: [(&'static [Treat], &str); 5] = [
-        (&[hangs], "no answer within"),
-        (&[fails], "answered 500: out of"),
-        (&[html], "the endpoint answered HTML, not JSON"),
-        (&[cut], "the answer broke off after its status 200"),
-        (&[floods], "its answer is longer than 16 MiB"),
-    ];
-    for (treats, why) in cases {
-        let server = serve(treats);
-        let scene = asking(server.address, &changing().replace("20s", patience(why)));
-        start_with_profile(&scene)
-            .says("in doubt")
-            .says(why)
-            .exit(16);
-        say(&scene, "resume").says("in doubt").exit(16);
-        assert_eq!(
-            server.connections.load(Ordering::SeqCst),
-            1,
-            "sent once: {why}"
-        );
-        resume_with(
-            &scene,
-            "ask-it: {doubt: happened, reason: I looked, facts: {ready: true}}\n",
-        )
-        .exit(0);
-    }
-}
-
-#[test]
-fn a_change_that_is_refused_with_a_reason_has_failed() {
-    let server = serve(&[|stream| {
-        answer(
-            stream,
-            "409 Conflict",
-            "application/problem+json",
-            r#"{"title": "too late"}"#,
-        )
-    }]);
-    let scene = asking(server.address, &changing());
-    start_with_profile(&scene)
-        .says("failed answered 409: too late")
-        .exit(15);
-    assert_eq!(endings(&scene, "ask-it")[0]["is"], "failed");
-}
-
-#[test]
-fn where_nobody_listens_nothing_was_sent() {
-    let nobody = {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-        listener.local_addr().expect("an address")
-    };
-    for steps in [ASKS.to_owned(), changing()] {
-        let scene = asking(nobody, &steps);
-        start_with_profile(&scene)
-            .says("not performed it was not sent: ")
-            .says("refused")
-            .exit(15);
-        assert_eq!(endings(&scene, "ask-it")[0]["is"], "not-performed");
-        resume_with(
-            &scene,
-            "ask-it: {on_failure: done-by-hand, reason: by phone, facts: {ready: true}}\n",
-        )
-        .exit(0);
-    }
-}
-
-#[test]
-fn a_redirect_is_followed_nowhere() {
-    let elsewhere = TcpListener::bind("127.0.0.1:0").expect("a port");
-    elsewhere.set_nonblocking(true).expect("ours");
-    let there = elsewhere.local_addr().expect("an address");
-    for (steps, code) in [(ASKS.to_owned(), 15), (changing(), 16)] {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-        let here = listener.local_addr().expect("an address");
-        std::thread::spawn(move || {
-            let (mut stream, _) = listener.accept().expect("a connection");
-            let mut head = [0; 4096];
-            let _ = stream.read(&mut head);
-            let head = format!(
-                "HTTP/1.1 307 Go\r\nLocation: http://{there}/x\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
-            );
-            let _ = stream.write_all(head.as_bytes());
-        });
-        let scene = asking(here, &steps);
-        start_with_profile(&scene)
-            .says("redirects are not followed")
-            .exit(code);
-    }
-    let nobody = elsewhere.accept().expect_err("somebody came");
-    assert_eq!(nobody.kind(), std::io::ErrorKind::WouldBlock);
-}
-
-#[test]
-fn an_endpoint_without_an_address_makes_the_step_by_hand() {
-    let scene = shop(ASKS);
-    say(&scene, "plan ./small.yaml --run-id r-1")
-        .shows("by hand: endpoint `api` has no address; a profile gives it one")
-        .exit(0);
-    start(&scene)
-        .says("error: step `ask-it` is by hand and needs ready")
-        .exit(15);
-    resume_with(&scene, "ask-it: {facts: {ready: true}}\n").exit(0);
-}
-
-#[test]
-fn a_value_stays_within_its_place_in_the_path() {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-    let scene = asking(listener.local_addr().expect("an address"), ASKS);
-    let asked = std::thread::spawn(move || {
-        let (mut stream, _) = listener.accept().expect("a connection");
-        let mut head = [0; 4096];
-        let n = stream.read(&mut head).expect("a request");
-        fine(&mut stream);
-        String::from_utf8_lossy(&head[..n]).into_owned()
-    });
-    let evil = "text=../admin?x=1#y\nEvil: 1";
-    ran(
-        &scene,
-        &[
-            "start",
-            "./small.yaml",
-            "--run-id",
-            "r-1",
-            "--profile",
-            "profile.yaml",
-            "--input",
-            evil,
-        ],
-    )
-    .exit(0);
-    let asked = asked.join().expect("asked");
-    assert!(
-        asked.starts_with("GET /things/..%2Fadmin%3Fx%3D1%23y%0AEvil%3A%201 HTTP/1.1\r\n"),
-        "{asked}"
-    );
-    assert!(
-        !asked.contains("runbook-fence"),
-        "a read gets no fence: {asked}"
-    );
-}
-
-#[test]
-fn ctrl_c_during_a_request_that_changes_leaves_it_in_doubt() {
-    let server = serve(&[hangs]);
-    let scene = asking(server.address, &changing().replace("20s", "50s"));
-    let driver = begin(
-        &scene,
-        "start ./small.yaml --run-id r-1 --profile profile.yaml",
-    );
-    until("it is sent", || {
-        server.connections.load(Ordering::SeqCst) == 1
-    });
-    driver.signal(Signal::INT);
-    driver
-        .end()
-        .says("in doubt stopped by the operator")
-        .exit(16);
-}
-
-/// The program in a shell that lets no file grow beyond so many kilobytes, as a full disk would not.
-fn with_little_room(scene: &Scene, kilobytes: u64, words: &str) -> Running {
-    let inner = scene.command();
-    let mut command = std::process::Command::new("bash");
-    let script = format!("trap '' XFSZ; ulimit -f {kilobytes}; exec \"$0\" {words}");
-    command.arg("-c").arg(script).arg(inner.get_program());
-    command.env_clear().current_dir(work(scene));
-    for (name, value) in inner.get_envs() {
-        command.env(name, value.expect("a value"));
-    }
-    command
-        .stdin(std::process::Stdio::piped())
-        .stdout(std::process::Stdio::piped())
-        .stderr(std::process::Stdio::piped());
-    Running::begin(command)
-}
-
-const PRINTS: &str = "    command: [sh, -c, 'echo . >> tries; yes | head -c 3000000']\n    evidence: {much: {from: stdout}}\n";
-
-#[test]
-fn output_that_finds_no_room_leaves_a_change_in_doubt_and_a_read_failed() {
-    let scene = doing(PRINTS);
-    with_little_room(&scene, 1000, "start ./small.yaml --run-id r-1")
-        .end()
-        .says("in doubt it ended as `ok`, but its output could not be kept")
-        .exit(16);
-    resume_with(
-        &scene,
-        "do-it: {doubt: happened, reason: it ended as ok, evidence: {much: seen}}\n",
-    )
-    .exit(0);
-    assert_eq!(
-        fs::read_to_string(work(&scene).join("tries")).expect("tried"),
-        ".\n"
-    );
-
-    let scene = reading(PRINTS);
-    with_little_room(&scene, 1000, "start ./small.yaml --run-id r-1")
-        .end()
-        .says("its output could not be kept")
-        .exit(15);
-    resume_with(
-        &scene,
-        "do-it: {on_failure: retry, reason: there is room}\n",
-    )
-    .exit(0);
-    let named = events(&scene)
-        .into_iter()
-        .rev()
-        .find(|e| e["data"]["evidence"][0]["id"] == "much");
-    let kept = named.expect("evidence")["data"]["evidence"][0]["artifact"].clone();
-    let path = crate::fixture::data(&scene).join(kept["path"].as_str().expect("a path"));
-    assert_eq!(fs::metadata(path).expect("kept").len(), 3_000_000);
-}
-
-#[test]
-fn a_journal_that_finds_no_room_stops_everything_and_resuming_goes_on() {
-    let scene = doing("    command: [sh, -c, 'echo . >> tries']\n    confirm: run.environment\n");
-    start(&scene).exit(15);
-    for _ in 0..10 {
-        ran(&scene, &["note", &"x".repeat(60_000)]).exit(0);
-    }
-    put(&scene, "answers.yaml", "do-it: {confirm: production}\n");
-    let journal = crate::fixture::data(&scene).join("journal.jsonl");
-    let size = || fs::metadata(&journal).expect("a journal").len();
-    // Wherever the room ends, the end is in order.
-    let mut stopped = 0;
-    for room in 1.. {
-        let said = with_little_room(
-            &scene,
-            size() / 1024 + room,
-            "resume --answers answers.yaml",
-        )
-        .end();
-        if said.code == Some(0) {
-            break;
-        }
-        stopped += 1;
-        assert!(stopped < 60, "it never finds room");
-        said.says("error: the journal cannot be written, so nothing more is performed caused by: nothing was recorded")
-            .says("File too large")
-            .says("hint: what was recorded is safe; if the disk is full, make room first")
-            .exit(1);
-        let status = say(&scene, "status --json").json();
-        assert!(status[0]["flaw"].is_null(), "{status}");
-        if begun(&scene, "do-it") && endings(&scene, "do-it").is_empty() {
-            // Its outcome was not recorded: it is in doubt, and is not repeated.
-            put(
-                &scene,
-                "answers.yaml",
-                "do-it: {doubt: happened, reason: tries shows it}\n",
-            );
-        }
-    }
-    assert!(stopped > 2);
-    assert_eq!(
-        fs::read_to_string(work(&scene).join("tries")).expect("tried"),
-        ".\n"
-    );
-    assert_eq!(
-        events(&scene).last().expect("closed")["type"],
-        "execution.closed"
     );
 }

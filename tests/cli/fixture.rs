@@ -79,6 +79,26 @@ pub(crate) fn with_runbook(text: &str) -> Scene {
     scene
 }
 
+/// One step with a command, and a second one that must not be reached when the first does not work.
+pub(crate) fn doing(keys: &str) -> Scene {
+    shop(&format!(
+        "  - id: do-it\n    phase: act\n    title: Do it\n{keys}  - id: later\n    phase: act\n    title: Later\n    command: ['true']\n"
+    ))
+}
+
+/// The same, where the step only looks.
+pub(crate) fn looking(keys: &str) -> Scene {
+    let scene = doing(keys);
+    let text = fs::read_to_string(work(&scene).join("small.yaml")).expect("a runbook");
+    let read = "    phase: truth\n    effect: read\n    title: Do it\n";
+    put(
+        &scene,
+        "small.yaml",
+        text.replace("    phase: act\n    title: Do it\n", read),
+    );
+    scene
+}
+
 /// Runs the program with these words.
 #[track_caller]
 pub(crate) fn say(scene: &Scene, words: &str) -> Said {

@@ -3,29 +3,10 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 
-use rustix::process::Signal;
-
 use crate::fixture::{
-    BY_HAND, RUN, begin, begun, data, endings, events, executions, put, ran, resume_with, say,
-    shop, small, start, until, with_runbook, work,
+    BY_HAND, RUN, begun, data, events, executions, put, ran, resume_with, say, shop, small, start,
+    with_runbook, work,
 };
-use crate::scene::Scene;
-
-/// A command that says that it is there and then waits until somebody writes into `gate`.
-const WAITS: &str = "  - id: wait-there
-    phase: truth
-    effect: read
-    title: Wait until it is let go
-    command: [sh, -c, 'mkfifo gate; : > there; timeout --foreground 50 cat gate']
-";
-
-fn let_go(scene: &Scene) {
-    fs::write(work(scene).join("gate"), "go\n").expect("somebody reads");
-}
-
-fn is_there(scene: &Scene) -> bool {
-    work(scene).join("there").exists()
-}
 
 #[test]
 fn an_unknown_run_is_refused_before_anything_is_recorded() {
@@ -162,35 +143,6 @@ fn a_second_execution_on_the_same_target_is_refused() {
 }
 
 #[test]
-fn of_two_that_start_at_once_exactly_one_holds_the_freeze() {
-    let scene = shop(BY_HAND);
-    let started: Vec<_> = (0..6)
-        .map(|_| begin(&scene, "start ./small.yaml --run-id r-1"))
-        .collect();
-    let said: Vec<_> = started
-        .into_iter()
-        .map(crate::fixture::Running::end)
-        .collect();
-    let mut codes: Vec<_> = said.iter().map(|s| s.code.expect("it exits")).collect();
-    codes.sort_unstable();
-    assert_eq!(codes, [10, 10, 10, 10, 10, 15]);
-    let freezes = say(&scene, "freeze list --json").json();
-    assert_eq!(
-        freezes["freezes"].as_array().map(Vec::len),
-        Some(1),
-        "{freezes}"
-    );
-    for loser in said.iter().filter(|s| s.code == Some(10)) {
-        assert!(
-            loser.stderr.contains("alice"),
-            "says who holds it: {}",
-            loser.stderr
-        );
-    }
-    say(&scene, "gate --target shop/production").exit(10);
-}
-
-#[test]
 fn an_edited_runbook_is_not_gone_on_with_unless_adopted() {
     let scene = shop(BY_HAND);
     start(&scene).exit(15);
@@ -265,61 +217,12 @@ fn a_runbook_that_is_gone_or_broken_stops_resuming_and_loses_nothing() {
     fs::remove_file(&place).expect("it was there");
     say(&scene, "resume")
         .says("error: failed to read `./small.yaml`")
-        .says("hint: put the runbook back where it was, as it was")
+        .says("hint: put the runbook back as it was, and resume in the directory that the execution began in")
         .exit(2);
     put(&scene, "small.yaml", "format: runbook/v1\nid: [\n");
     say(&scene, "resume").says("`./small.yaml` has").exit(2);
     put(&scene, "small.yaml", small(BY_HAND));
     resume_with(&scene, "look: {facts: {seen: fine}}\n").exit(0);
-}
-
-#[test]
-fn what_another_process_drives_can_be_read_and_noted_but_not_taken() {
-    let scene = shop(WAITS);
-    let driver = begin(&scene, "start ./small.yaml --run-id r-1");
-    until("the command runs", || is_there(&scene));
-    let id = executions(&scene).remove(0);
-    let pid = driver.pid();
-    say(&scene, "resume")
-        .says(&format!(
-            "error: execution `{id}` is driven elsewhere, by process {pid}"
-        ))
-        .exit(1);
-    ran(&scene, &["abort", "--reason", "enough"])
-        .says("is driven elsewhere")
-        .exit(1);
-    say(&scene, "status")
-        .shows("small run r-1 shop/production/checkout open by alice")
-        .shows("step 4 of 6: Wait until it is let go")
-        .exit(0);
-    ran(&scene, &["--as", "bob", "note", "it burns"]).exit(0);
-    let_go(&scene);
-    driver
-        .end()
-        .says("note: it burns")
-        .says("Closed. outcome: over")
-        .exit(0);
-    let events = events(&scene);
-    let note = events
-        .iter()
-        .find(|e| e["type"] == "note.added")
-        .expect("a note");
-    assert_eq!(
-        (&note["actor"], &note["data"]["text"]),
-        (&"bob".into(), &"it burns".into())
-    );
-    let entries = events.last().expect("closed")["data"]["entries"].as_u64();
-    assert_eq!(
-        entries,
-        u64::try_from(events.len()).ok(),
-        "the note is counted"
-    );
-    say(&scene, "note too-late")
-        .says("error: no execution is open")
-        .exit(1);
-    say(&scene, &format!("note late --execution {id}"))
-        .says("has ended")
-        .exit(1);
 }
 
 #[test]
@@ -549,93 +452,6 @@ fn a_state_directory_of_another_user_is_refused() {
 }
 
 #[test]
-fn ctrl_c_stops_a_read_and_asks_how_to_go_on() {
-    let scene = shop(WAITS);
-    let driver = begin(&scene, "start ./small.yaml --run-id r-1");
-    until("the command runs", || is_there(&scene));
-    driver.signal(Signal::INT);
-    driver
-        .end()
-        .says("stopped by the operator")
-        .says("error: step `wait-there` cannot go on by itself: stopped by the operator")
-        .says("hint: go on with `runbook resume")
-        .exit(15);
-    assert_eq!(endings(&scene, "wait-there").len(), 1);
-    say(&scene, "status")
-        .shows("step 4 of 6: Wait until it is let go")
-        .exit(0);
-    // Nobody reads any more: the whole group was stopped, not only its leader.
-    let gate = rustix::fs::open(
-        work(&scene).join("gate"),
-        rustix::fs::OFlags::WRONLY | rustix::fs::OFlags::NONBLOCK,
-        rustix::fs::Mode::empty(),
-    );
-    assert_eq!(gate.err(), Some(rustix::io::Errno::NXIO));
-    resume_with(
-        &scene,
-        "wait-there: {on_failure: skip, reason: not needed}\n",
-    )
-    .exit(0);
-}
-
-#[test]
-fn ctrl_c_during_a_change_leaves_it_in_doubt() {
-    let scene = shop(&WAITS.replace("    phase: truth\n    effect: read\n", "    phase: act\n"));
-    let driver = begin(&scene, "start ./small.yaml --run-id r-1");
-    until("the command runs", || is_there(&scene));
-    driver.signal(Signal::INT);
-    driver
-        .end()
-        .says("in doubt stopped by the operator")
-        .says("hint: go on with `runbook resume")
-        .exit(16);
-    assert_eq!(endings(&scene, "wait-there")[0]["is"], "doubtful");
-    say(&scene, "status").shows("in doubt").exit(0);
-    say(&scene, "resume").exit(16);
-    resume_with(&scene, "wait-there: {doubt: happened, reason: I looked}\n").exit(0);
-    assert_eq!(
-        endings(&scene, "wait-there").len(),
-        1,
-        "it is not performed again"
-    );
-}
-
-#[test]
-fn a_program_that_was_killed_during_a_change_finds_it_in_doubt() {
-    let scene = shop(&WAITS.replace("    phase: truth\n    effect: read\n", "    phase: act\n"));
-    let driver = begin(&scene, "start ./small.yaml --run-id r-1");
-    until("the command runs", || is_there(&scene));
-    driver.signal(Signal::KILL);
-    assert_eq!(driver.end().code, None);
-    let_go(&scene);
-    assert!(begun(&scene, "wait-there") && endings(&scene, "wait-there").is_empty());
-    say(&scene, "status").shows("step 4 of 6").exit(0);
-    say(&scene, "gate --target shop/production").exit(10);
-    say(&scene, "resume").says("in doubt").exit(16);
-    let attempts = events(&scene)
-        .iter()
-        .filter(|e| e["type"] == "attempt.started" && e["data"]["step"] == "wait-there")
-        .count();
-    assert_eq!(attempts, 1, "it is never repeated by itself");
-    resume_with(
-        &scene,
-        "wait-there: {doubt: happened, reason: the target shows it}\n",
-    )
-    .exit(0);
-}
-
-#[test]
-fn a_program_that_was_killed_during_a_read_reads_again() {
-    let scene = shop(&WAITS.replace("mkfifo gate; ", "test -e gate && exit 0; mkfifo gate; "));
-    let driver = begin(&scene, "start ./small.yaml --run-id r-1");
-    until("the command runs", || is_there(&scene));
-    driver.signal(Signal::KILL);
-    assert_eq!(driver.end().code, None);
-    let_go(&scene);
-    say(&scene, "resume").says("Closed. outcome: over").exit(0);
-}
-
-#[test]
 fn without_a_person_it_says_which_step_needs_what_and_goes_on_later() {
     let scene = shop(
         "  - id: look
@@ -740,4 +556,99 @@ fn answers_that_are_no_answers_open_nothing() {
         .says("has no step `lok`")
         .exit(2);
     assert_eq!(events(&scene).len(), before);
+}
+
+#[test]
+fn damage_of_an_execution_that_has_ended_is_told_as_well() {
+    let scene = shop("");
+    start(&scene).exit(0);
+    say(&scene, "status").says("No execution is open.").exit(0);
+    let journal = data(&scene).join("journal.jsonl");
+    let text = fs::read_to_string(&journal).expect("a journal");
+    let last = text.lines().last().expect("a line");
+    fs::write(&journal, format!("{text}{last}\n")).expect("written");
+    say(&scene, "status").shows("damaged: line ").exit(0);
+}
+
+const CHANGES: &str = "  - id: change-it
+    phase: act
+    title: Change it
+    command: [touch, changed]
+";
+
+#[test]
+fn a_history_that_breaks_on_the_way_refuses_the_change() {
+    let scene = shop(&format!(
+        "  - id: look\n    phase: truth\n    effect: read\n    title: Look\n    command: [sh, -c, 'for f in ../home/history.db*; do cp junk $f; done']\n{CHANGES}"
+    ));
+    put(&scene, "junk", "garbage ".repeat(9999));
+    let history = scene.home().join("history.db");
+    let whole = fs::read(&history).expect("a history");
+    start(&scene)
+        .says("refused the freeze cannot be read, so it counts as lost")
+        .exit(20);
+    assert!(!work(&scene).join("changed").exists());
+    say(&scene, "resume")
+        .says("until it can be read again, treat every target as frozen")
+        .exit(20);
+    say(&scene, "gate --target shop/production")
+        .shows("unknown")
+        .exit(20);
+    say(&scene, "status")
+        .shows("step 5 of 7: Change it")
+        .exit(0);
+    // The whole one is from before the freeze: it is there again, but the freeze is not.
+    fs::write(&history, whole).expect("written");
+    let _ = fs::remove_file(scene.home().join("history.db-wal"));
+    let _ = fs::remove_file(scene.home().join("history.db-shm"));
+    resume_with(
+        &scene,
+        "change-it: {on_failure: retry, reason: it is back}\n",
+    )
+    .says("the freeze is not ours any more: no active freeze of this execution")
+    .exit(10);
+    assert!(!work(&scene).join("changed").exists());
+}
+
+#[test]
+fn a_freeze_that_was_released_on_the_way_refuses_the_change() {
+    let scene = shop(&format!("{BY_HAND}{CHANGES}"));
+    start(&scene).exit(15);
+    ran(
+        &scene,
+        &[
+            "freeze",
+            "release",
+            "shop/production",
+            "--fence",
+            "1",
+            "--reason",
+            "by mistake",
+        ],
+    )
+    .exit(0);
+    resume_with(&scene, "look: {facts: {seen: fine}}\n")
+        .says("refused the freeze is not ours any more")
+        .exit(10);
+    // Somebody else's freeze is not ours either.
+    ran(
+        &scene,
+        &[
+            "--as",
+            "bob",
+            "freeze",
+            "take",
+            "shop/production",
+            "--reason",
+            "mine",
+        ],
+    )
+    .exit(0);
+    resume_with(&scene, "change-it: {on_failure: retry, reason: again}\n")
+        .says("refused")
+        .says("bob")
+        .exit(10);
+    assert!(!work(&scene).join("changed").exists());
+    assert!(!begun(&scene, "change-it"));
+    ran(&scene, &["abort", "--reason", "start anew"]).exit(0);
 }

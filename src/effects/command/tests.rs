@@ -1,3 +1,5 @@
+//! Programs that hang, spill, fork and die, and what is made of them.
+
 use super::*;
 use crate::effects::live::{self, Line};
 use crate::effects::stop::{Stopper, stop};
