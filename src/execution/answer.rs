@@ -166,7 +166,6 @@ impl State {
                 _ => {
                     step.open = None;
                     step.performed = true;
-                    step.read_back = false;
                     step.mark = events;
                     self.find(at, id, found);
                 }

@@ -80,7 +80,8 @@ pub fn extract(
 }
 
 /// The facts and the evidence that a person gives who does the step by hand. After an effect that was read back it is
-/// only what the lost answer would have brought and nothing else did.
+/// only the facts that the lost answer would have brought and nothing else did: its evidence can never be had, and what
+/// was read back stands in its place.
 #[must_use]
 pub fn wanted<'a>(state: &State, step: &'a Step) -> (Vec<&'a FactSpec>, Vec<&'a EvidenceSpec>) {
     let read_back = state.step(&step.id).read_back;
@@ -92,7 +93,7 @@ pub fn wanted<'a>(state: &State, step: &'a Step) -> (Vec<&'a FactSpec>, Vec<&'a 
             .filter(|spec| !(read_back && state.facts.contains_key(&spec.id)))
             .collect(),
         evidence
-            .filter(|spec| !(read_back && state.evidence.contains_key(&spec.id)))
+            .filter(|_| !(read_back && step.is_automated()))
             .collect(),
     )
 }

@@ -33,8 +33,6 @@ pub struct StepState {
     pub finished_at: Option<Timestamp>,
     /// What was about to be performed when the name of the thing was typed.
     pub confirmed: Option<Digest>,
-    /// Whether its effect was read back while its own answer is lost, so that what it was to leave has to be given.
-    pub read_back: bool,
     /// The approval it has.
     pub approval: Option<Approval>,
     /// Readings up to this event are too old to judge by.

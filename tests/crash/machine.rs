@@ -44,7 +44,10 @@ impl Pool {
             let answers = [
                 Answer::Retry { reason: reason() },
                 Answer::LookAgain,
-                Answer::NotDone { reason: reason() },
+                Answer::NotDone {
+                    work_of: None,
+                    reason: reason(),
+                },
                 Answer::Skipped { reason: reason() },
                 Answer::BackTo {
                     reason: reason(),
