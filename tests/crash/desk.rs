@@ -81,7 +81,7 @@ impl Console for Desk {
 
     fn elapsed(&mut self, _: Span) {}
 
-    fn ask(&mut self, plan: &Plan, _: &State, question: &Question) -> Reply {
+    fn ask(&mut self, plan: &Plan, state: &State, question: &Question) -> Reply {
         self.asked += 1;
         assert!(
             self.asked < MOST_QUESTIONS,
@@ -106,7 +106,8 @@ impl Console for Desk {
             }
             Asked::ByHand { work_of } => {
                 let step = plan.step(work_of).expect("a step");
-                if step.effect == Effect::Change {
+                // What was read back is there already; only what was found is asked for.
+                if step.effect == Effect::Change && !state.step(work_of).read_back {
                     do_by_hand(&self.home, work_of.as_str());
                 }
                 self.written(question).unwrap_or_else(|| nobody(question))

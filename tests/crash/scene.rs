@@ -9,6 +9,7 @@ use runbook::effects::system::System;
 use runbook::engine::{Engine, Rest};
 use runbook::execution::event::{Answer, Ending, Event, Resumed, StepVerdict};
 use runbook::execution::plan::Plan;
+use runbook::execution::question::Asked;
 use runbook::execution::state::{Standing, State};
 use runbook::execution::step::StepState;
 use runbook::history::History;
@@ -94,7 +95,13 @@ impl Reference {
     }
 
     pub(super) async fn finish(&self, walk: Walk<'_>, what: &str) -> Ended {
-        let ended = walk.walk_on(&self.known).await;
+        let mut ended = walk.walk_on(&self.known).await;
+        if let Some(left) = ended.left.take() {
+            println!("{what}; left, and taken up again");
+            let again = Walk::resume(&self.case, &left, How::PLAIN).await;
+            ended = again.expect("goes on").walk_on(&self.known).await;
+            assert!(ended.left.is_none(), "{what}");
+        }
         let failures = &ended.seen.failures;
         if ended.outcome.is_some() {
             assert_eq!(ended.ledger, self.ledger, "{what}: {failures:?}");
@@ -109,6 +116,8 @@ impl Reference {
 pub(super) struct Ended {
     /// The outcome; none where the walk came to a situation that is known to lead to the end.
     pub(super) outcome: Option<Slug>,
+    /// What is left where a warning came up that nobody takes upon themselves before it was measured anew.
+    pub(super) left: Option<Folder>,
     /// What took effect so far.
     pub(super) ledger: Vec<String>,
     pub(super) seen: Seen,
@@ -249,15 +258,25 @@ impl<'a> Walk<'a> {
         };
         let entries = self.entries();
         every_change_is_settled(&entries);
+        let mut left = None;
         let outcome = match rest {
             None => None,
+            Some(Rest::NeedsPerson { question, .. })
+                if matches!(question.asked, Asked::Acknowledge { .. }) =>
+            {
+                left = Some(Folder::of(self.home.path(), &Folder::default()));
+                None
+            }
             Some(rest) => Some(self.ended(&rest).await),
         };
-        known.borrow_mut().extend(passed);
+        if left.is_none() {
+            known.borrow_mut().extend(passed);
+        }
         let ledger = ledger(self.home.path());
         let seen = self.leave().await;
         Ended {
             outcome,
+            left,
             ledger,
             seen,
         }
