@@ -307,7 +307,7 @@ fn a_repeatable_change_is_tried_as_often_as_it_says_and_then_has_failed() {
     say(&scene, "resume").exit(15);
     assert_eq!(tries(), 3);
     resume_with(&scene, "do-it: {on_failure: abort, reason: enough}\n")
-        .says("Changed, and not undone: do-it")
+        .says("Begun, and not undone: do-it; look whether and how far")
         .exit(1);
 }
 

@@ -257,6 +257,14 @@ impl Incident {
         self
     }
 
+    /// The token of the simulated control plane.
+    pub(crate) fn token(&self) -> &str {
+        self.plane
+            .as_ref()
+            .map(ControlPlane::token)
+            .expect("a plane")
+    }
+
     /// The answers that lead out of it.
     pub(crate) fn answers(&self) -> Answers {
         self.answers.clone()

@@ -479,7 +479,7 @@ fn the_mark_outlives_an_execution_that_is_aborted() {
         .exit(15);
     let _ = incident
         .run(&["abort", "--reason", "the wrong run"])
-        .says("The freeze on shop/production stays")
+        .says("shop/production stays frozen")
         .exit(0);
     incident.gate(10);
     let shown = incident.json(&["run", "show", RUN, "--json"]);
