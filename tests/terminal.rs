@@ -148,7 +148,7 @@ fn leaving_answers_nothing_and_loses_nothing() {
         .types("the wrong run");
     desk.sees("Aborted:")
         .sees("Nothing was changed.")
-        .sees("The freeze on shop/production stays");
+        .sees("nothing real was frozen");
     desk.ends_with(1);
 }
 

@@ -246,7 +246,7 @@ pub(crate) async fn step_through(
     let rest = match rest.await {
         Ok(rest) => rest,
         Err(error) => {
-            return Err(broken(error).hint(format!("`runbook resume {id}` goes on from there")));
+            return Err(broken(&error).hint(format!("`runbook resume {id}` goes on from there")));
         }
     };
     Ok(match rest {
@@ -276,12 +276,12 @@ fn ended(standing: &Standing) -> Exit {
     }
 }
 
-fn broken(error: EngineError) -> CliError {
-    let exit = match &error {
+fn broken(error: &EngineError) -> CliError {
+    let exit = match error {
         EngineError::Journal(_) => Exit::Failed,
         EngineError::Contradiction(_) | EngineError::Secret => Exit::Bug,
     };
-    let shown = CliError::from_error(exit, &error);
+    let shown = CliError::from_error(exit, error);
     match error {
         EngineError::Journal(_) => {
             shown.hint("what was recorded is safe; if the disk is full, make room first")

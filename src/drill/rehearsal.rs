@@ -278,8 +278,6 @@ fn bad_deploy_incompatible_offers_no_rollback_and_is_fixed_forward() {
     assert_eq!(drill.value("facts.schema_errors"), Value::Bool(true));
     assert!(!drill.recovered());
     drill.decide("choose_path", "forward-fix");
-    drill.converge(5);
-    assert!(drill.recovered());
     let answers = scenario("bad-deploy-incompatible")
         .expect("shipped")
         .answers_at(drill.scope.now());
@@ -287,6 +285,11 @@ fn bad_deploy_incompatible_offers_no_rollback_and_is_fixed_forward() {
         .as_str()
         .expect("a digest")
         .to_owned();
+    drill
+        .scope
+        .set_in("facts", "fix_digest", Value::Text(fix.clone()));
+    drill.converge(5);
+    assert!(drill.recovered());
     assert_eq!(drill.value("facts.owner_digest"), Value::Text(fix));
     assert_eq!(drill.took(), 1);
 }

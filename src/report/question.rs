@@ -153,8 +153,8 @@ pub fn put(plan: &Plan, state: &State, question: &Question) -> String {
             work: w,
             subject,
         } => format!(
-            "{}\n  It needs the approval of {}. Code of exactly this: {}",
-            format!("  About to be performed:\n    {}", work(w)),
+            "  About to be performed:\n    {}\n  It needs the approval of {}. Code of exactly this: {}",
+            work(w),
             styled(STRONG, by.as_str()),
             subject.short()
         ),
@@ -192,7 +192,7 @@ fn known(state: &State, step: &Step) -> Vec<String> {
         .iter()
         .filter_map(|option| option.when.as_ref());
     let paths: BTreeSet<&str> = conditions
-        .flat_map(|when| when.references())
+        .flat_map(crate::expr::Expression::references)
         .map(|r| r.path.as_str())
         .collect();
     let known = paths.into_iter().filter_map(|path| {
