@@ -227,23 +227,24 @@ pub(crate) fn abort(here: &mut Here, args: &AbortArgs) -> Result<Exit, CliError>
     if reason.is_empty() {
         return Err(CliError::new(Exit::Usage, "a reason is needed"));
     }
-    let (mut journal, entries, _) = Store::open(&kept.home)?.drive(kept.id)?;
+    let (mut journal, entries, recovery) = Store::open(&kept.home)?.drive(kept.id)?;
     let mut state = fold(&entries)?;
     if state.is_ended() {
         return Err(ended(kept.id));
     }
-    for entry in journal.append(
-        &here.operator,
-        &Event::Aborted {
-            reason: reason.to_owned(),
-        },
-    )? {
-        let bug = |error| CliError::from_error(Exit::Bug, &error);
-        state.apply(entry.time, &entry.event).map_err(bug)?;
-        if let (Some(plan), Event::Aborted { .. }) = (plan(&kept, &state), &entry.event) {
-            here.out
-                .talk(crate::report::event::told(&plan, &state, &entry.event).unwrap_or_default());
+    let aborted = Event::Aborted {
+        reason: reason.to_owned(),
+    };
+    // After the abort nothing can be recorded any more, so what a crash left is named before it.
+    for event in recovery.event().iter().chain([&aborted]) {
+        for entry in journal.append(&here.operator, event)? {
+            let bug = |error| CliError::from_error(Exit::Bug, &error);
+            state.apply(entry.time, &entry.event).map_err(bug)?;
         }
+    }
+    if let Some(plan) = plan(&kept, &state) {
+        let told = crate::report::event::told(&plan, &state, &aborted);
+        here.out.talk(told.unwrap_or_default());
     }
     Ok(Exit::Done)
 }

@@ -307,6 +307,23 @@ fn of_several_open_executions_one_must_be_named() {
 }
 
 #[test]
+fn an_abort_names_the_bytes_of_a_torn_last_line() {
+    let scene = shop(BY_HAND);
+    start(&scene).exit(15);
+    let journal = data(&scene).join("journal.jsonl");
+    let mut bytes = fs::read(&journal).expect("a journal");
+    bytes.extend_from_slice(b"{\"v\":1,");
+    fs::write(&journal, &bytes).expect("written");
+    let _ = say(&scene, "abort --reason wrong-run");
+    let types: Vec<String> = events(&scene)
+        .iter()
+        .map(|e| e["type"].as_str().expect("a type").to_owned())
+        .collect();
+    let end = ["journal.recovered", "execution.aborted"];
+    assert_eq!(types[types.len() - 2..], end, "{types:?}");
+}
+
+#[test]
 fn a_torn_last_line_is_repaired_and_its_bytes_are_kept() {
     let scene = shop(BY_HAND);
     start(&scene).exit(15);
