@@ -209,27 +209,34 @@ fn is_about_the_freeze(ground: &Ground) -> bool {
     )
 }
 
-#[tokio::test]
-async fn whatever_fails_in_the_drill_of_bad_deploy_passes_for_nothing() {
-    let reference = Reference::of(Case::drill("bad-deploy")).await;
-    fail_every_effect(&reference).await;
-    lose_every_reading_of_the_freeze(&reference).await;
-    take_every_freeze_away(&reference).await;
-}
-
-#[tokio::test]
-async fn whatever_fails_in_the_drill_with_an_incompatible_database_passes_for_nothing() {
-    let reference = Reference::of(Case::drill("bad-deploy-incompatible")).await;
-    fail_every_effect(&reference).await;
-    lose_every_reading_of_the_freeze(&reference).await;
-    take_every_freeze_away(&reference).await;
-}
-
-#[tokio::test]
-async fn whatever_fails_in_a_partial_deployment_passes_for_nothing() {
-    let case = Case::partial("redeploy", Check::Shell);
+async fn whatever_fails_passes_for_nothing(case: Case) {
     let reference = Reference::of(case).await;
     fail_every_effect(&reference).await;
     lose_every_reading_of_the_freeze(&reference).await;
     take_every_freeze_away(&reference).await;
+}
+
+#[tokio::test]
+async fn whatever_fails_in_the_drill_of_bad_deploy_passes_for_nothing() {
+    whatever_fails_passes_for_nothing(Case::drill("bad-deploy")).await;
+}
+
+#[tokio::test]
+async fn whatever_fails_in_the_drill_with_an_incompatible_database_passes_for_nothing() {
+    whatever_fails_passes_for_nothing(Case::drill("bad-deploy-incompatible")).await;
+}
+
+#[tokio::test]
+async fn whatever_fails_in_the_drill_with_a_moved_epoch_passes_for_nothing() {
+    whatever_fails_passes_for_nothing(Case::drill("bad-deploy-moved-epoch")).await;
+}
+
+#[tokio::test]
+async fn whatever_fails_where_the_host_stack_is_redeployed_passes_for_nothing() {
+    whatever_fails_passes_for_nothing(Case::partial("redeploy", Check::Shell)).await;
+}
+
+#[tokio::test]
+async fn whatever_fails_where_the_host_is_repaired_passes_for_nothing() {
+    whatever_fails_passes_for_nothing(Case::partial("repair", Check::Shell)).await;
 }
