@@ -14,4 +14,5 @@ mod crash {
     mod machine;
     mod scene;
     mod torn;
+    mod wander;
 }

@@ -93,7 +93,7 @@ fn the_documents_of_the_incident_work() {
     std::fs::create_dir(home.path().join("scripts")).expect("made");
     std::fs::write(
         home.path().join("answers.yaml"),
-        "confirm-scope: {facts: {scope_is_right: true, affected: checkout}}\n",
+        "scope-and-ownership: {facts: {scope_is_right: true, affected: checkout}}\n",
     )
     .expect("written");
     let incident = blocks("console")[2]

@@ -260,8 +260,8 @@ preflight:
   - use: standard/check-logs-before-after
 steps:
   - use: standard/freeze
+  - use: standard/read-run
   - use: standard/scope-and-ownership
-  - use: standard/confirm-scope
   - use: standard/preflight
   - id: slow
     phase: truth

@@ -112,7 +112,11 @@ fn is_open(kept: &Kept) -> bool {
 /// What is true after these entries.
 pub(crate) fn fold(entries: &[Entry]) -> Result<State, CliError> {
     let contradicts = |error: crate::execution::state::Illegal| {
-        CliError::new(Exit::NotVerified, "the journal contradicts itself").caused_by(&error)
+        CliError::new(
+            Exit::NotVerified,
+            "no-incomplete-log: the journal contradicts itself",
+        )
+        .caused_by(&error)
     };
     let Some((first, rest)) = entries.split_first() else {
         return Err(CliError::new(Exit::NotVerified, "the journal is empty")
@@ -158,7 +162,11 @@ impl From<StoreError> for CliError {
             | StoreError::KeptOtherwise(_)
             | StoreError::File(_) => Exit::Failed,
         };
-        Self::from_error(exit, &error)
+        let mut shown = Self::from_error(exit, &error);
+        if exit == Exit::NotVerified {
+            shown.message = format!("no-incomplete-log: {}", shown.message);
+        }
+        shown
     }
 }
 

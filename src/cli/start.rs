@@ -522,7 +522,10 @@ fn inputs(
     if wrong.is_empty() {
         return Ok(inputs);
     }
-    let error = CliError::new(Exit::Usage, wrong.join("\n       "));
+    let error = CliError::new(
+        Exit::Usage,
+        format!("guided-flow: {}", wrong.join("\n       ")),
+    );
     Err(error.hint(format!(
         "give each as `--input NAME=VALUE`; `runbook show {}` lists them",
         runbook.id

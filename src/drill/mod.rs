@@ -29,6 +29,4 @@ pub use scenario::{Scenario, ScenarioError, scenario, scenarios};
 pub use world::{Effect, Performed, World};
 
 #[cfg(test)]
-mod rehearsal;
-#[cfg(test)]
 mod tests;

@@ -1,7 +1,7 @@
 //! Answers from a file, for CI and for tests: what an operator would have answered, written down beforehand.
 //!
 //! ```yaml
-//! confirm-scope: {facts: {scope_is_right: true, affected: checkout}}
+//! scope-and-ownership: {facts: {scope_is_right: true, affected: checkout}}
 //! impact: {choose: production-regression, reason: every second order fails}
 //! rollback-route-owner:
 //!   - {confirm: production, on_failure: back, reason: the epoch moved}

@@ -6,9 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::clock::Timestamp;
 use crate::digest::Digest;
-use crate::expr::Scope;
+use crate::expr::{Expression, Scope};
 use crate::ids::{Principal, Slug};
-use crate::runbook::model::{Choose, Step};
+use crate::runbook::model::{Choice, Choose, Step};
 
 use super::event::{Answer, Chosen, Event, Found, Holds};
 use super::found;
@@ -94,30 +94,45 @@ pub fn accept(
 
 /// The options that may be chosen now, and those that may not, with what was measured. Unknown is not chosen.
 #[must_use]
-pub fn options(choose: &Choose, scope: &Scope) -> (Vec<Slug>, BTreeMap<Slug, String>) {
+pub fn options(plan: &Plan, choose: &Choose, scope: &Scope) -> (Vec<Slug>, BTreeMap<Slug, String>) {
     let mut offered = Vec::new();
     let mut withheld = BTreeMap::new();
     for option in &choose.options {
-        match option
-            .when
-            .as_ref()
-            .map(|when| (when, gate::measure(when, scope)))
-        {
-            None | Some((_, (Holds::Yes, _))) => offered.push(option.id.clone()),
-            Some((when, (holds, observed))) => {
-                let state = if holds == Holds::Unknown {
-                    "unknown whether"
-                } else {
-                    "does not hold:"
-                };
-                withheld.insert(
-                    option.id.clone(),
-                    format!("{state} {} ({observed})", when.source()),
-                );
+        match closed(plan, option, scope) {
+            None => offered.push(option.id.clone()),
+            Some(why) => {
+                withheld.insert(option.id.clone(), why);
             }
         }
     }
     (offered, withheld)
+}
+
+/// Why an option may not be chosen: the guards that refuse it, each by its name, else its own condition.
+fn closed(plan: &Plan, option: &Choice, scope: &Scope) -> Option<String> {
+    let guards = option.guards.iter().filter_map(|id| {
+        let Some(require) = plan.guard(id).and_then(|guard| guard.require.as_ref()) else {
+            return Some(format!("guard {id} cannot be judged"));
+        };
+        Some(format!("guard {id}: {}", unmet(require, scope)?))
+    });
+    let guards: Vec<String> = guards.collect();
+    if guards.is_empty() {
+        unmet(option.when.as_ref()?, scope)
+    } else {
+        Some(guards.join("; "))
+    }
+}
+
+/// What was measured, where an expression does not hold.
+fn unmet(expression: &Expression, scope: &Scope) -> Option<String> {
+    let (holds, observed) = gate::measure(expression, scope);
+    let state = match holds {
+        Holds::Yes => return None,
+        Holds::No => "does not hold:",
+        Holds::Unknown => "unknown whether",
+    };
+    Some(format!("{state} {} ({observed})", expression.source()))
 }
 
 /// The steps that going back from `from` to `earlier` opens again, in order.
@@ -237,7 +252,7 @@ fn chosen(
         return Err(no("the step decides nothing"));
     };
     let scope = scope(plan, state, now);
-    let (offered, withheld) = options(choose, &scope);
+    let (offered, withheld) = options(plan, choose, &scope);
     if !offered.contains(&option) {
         return Err(NotAccepted(match withheld.get(&option) {
             Some(why) => format!("`{option}` cannot be chosen: {why}"),
@@ -278,7 +293,7 @@ fn confirmed(expected: &str, typed: &str, subject: Digest) -> Result<Answer, Not
         })
     } else {
         Err(NotAccepted(format!(
-            "`{typed}` is not `{expected}`; nothing was performed"
+            "right-target: `{typed}` is not `{expected}`; nothing was performed"
         )))
     }
 }

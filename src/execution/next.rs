@@ -7,7 +7,7 @@
 use crate::clock::{Span, Timestamp};
 use crate::expr::{Expression, Truth};
 use crate::ids::Slug;
-use crate::runbook::model::{Action, CheckSet, Choose, HistoryCall, Necessity, Step, Wait};
+use crate::runbook::model::{Action, CheckSet, Choose, Effect, HistoryCall, Necessity, Step, Wait};
 
 use super::event::{Event, Ground, Holds, StepVerdict, Work};
 use super::found::{derive, is_derived};
@@ -254,7 +254,7 @@ impl<'a> Course<'a> {
             Ok(owner) => owner,
             Err(why) => return self.unknown("whose decision it is", why),
         };
-        let (offered, withheld) = super::accept::options(choose, &scope);
+        let (offered, withheld) = super::accept::options(self.plan, choose, &scope);
         if offered.is_empty() {
             return self.refuse(vec![Ground::NoOption { withheld }]);
         }
@@ -573,6 +573,7 @@ impl<'a> Course<'a> {
             ways.push(Way::Skip);
         }
         if let Some(earlier) = &self.step.on_failure
+            && !self.must_be_read_back()
             && self
                 .reopened(earlier)
                 .iter()
@@ -581,6 +582,14 @@ impl<'a> Course<'a> {
             ways.push(Way::BackTo(earlier.clone()));
         }
         ways
+    }
+
+    /// Whether a change was performed and nobody could read back what came of it. Until then there is nothing to decide
+    /// again on.
+    fn must_be_read_back(&self) -> bool {
+        let verify = self.step.verify.as_ref();
+        let unread = verify.and_then(|v| gate::unread(self.step, &self.at, &v.read));
+        self.step.effect == Effect::Change && self.at.performed && unread.is_some()
     }
 
     /// The steps that going back to `earlier` would open again.

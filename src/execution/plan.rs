@@ -86,6 +86,12 @@ impl Plan {
             .filter(|g| concerns(&g.before, step) || concerns(after(g), step))
     }
 
+    /// The guard of this name.
+    #[must_use]
+    pub fn guard(&self, id: &Slug) -> Option<&Guard> {
+        self.runbook.guards.iter().find(|g| g.id == *id)
+    }
+
     /// The checks of a set.
     #[must_use]
     pub fn checks(&self, set: CheckSet) -> &[Check] {

@@ -122,7 +122,7 @@ pub fn put(plan: &Plan, state: &State, question: &Question) -> String {
                 .unwrap_or_default();
             let mut lines = plan
                 .step(&question.step)
-                .map_or(Vec::new(), |step| known(state, step));
+                .map_or(Vec::new(), |step| known(plan, state, step));
             lines.push(format!("  Decision of {}:", styled(STRONG, owner.as_str())));
             for (id, title, choose_when) in options {
                 match offered.iter().position(|o| *o == id) {
@@ -183,14 +183,14 @@ pub fn put(plan: &Plan, state: &State, question: &Question) -> String {
 }
 
 /// What is known of everything that the options depend on, so that nobody scrolls back to decide.
-fn known(state: &State, step: &Step) -> Vec<String> {
+fn known(plan: &Plan, state: &State, step: &Step) -> Vec<String> {
     let Action::Choose(choose) = &step.action else {
         return Vec::new();
     };
-    let conditions = choose
-        .options
-        .iter()
-        .filter_map(|option| option.when.as_ref());
+    let guards = choose.options.iter().flat_map(|option| &option.guards);
+    let required = guards.filter_map(|id| plan.guard(id)?.require.as_ref());
+    let whens = choose.options.iter().filter_map(|o| o.when.as_ref());
+    let conditions = required.chain(whens);
     let paths: BTreeSet<&str> = conditions
         .flat_map(crate::expr::Expression::references)
         .map(|r| r.path.as_str())

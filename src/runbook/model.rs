@@ -347,6 +347,8 @@ pub struct Choice {
     pub title: String,
     /// When it may be chosen; absent means always, unknown means not.
     pub when: Option<Expression>,
+    /// The guards whose `require` must hold for it to be chosen, by what is known when the decision is made.
+    pub guards: Vec<Slug>,
     /// When it is the right one, for people.
     pub choose_when: Option<String>,
 }

@@ -263,6 +263,7 @@ impl<'o> Names<'o> {
         for mention in mentions {
             match &mention.subject {
                 Subject::Step { id, need } => self.judge_step(id, *need, mention.spot, mistakes),
+                Subject::Guard { id } => self.judge_guard(id, mention.spot, mistakes),
                 Subject::Names { moment, names } => {
                     let reads = seat.reads_first || *moment != Moment::Before;
                     let reading = Situation {
@@ -302,6 +303,30 @@ impl<'o> Names<'o> {
                 )
                 .help("name steps that only look; if it only looks, say `effect: read` there")
                 .relate(related, "it is defined here");
+        }
+    }
+
+    /// What stands before an option must exist, and demand something beforehand.
+    fn judge_guard(&self, id: &Slug, spot: Spot, mistakes: &mut Mistakes) {
+        let mut guards = self.outline.guards.iter();
+        match guards.find(|guard| guard.id.as_ref() == Some(id)) {
+            Some(guard) if guard.requires => {}
+            Some(guard) => {
+                mistakes
+                    .at(
+                        spot,
+                        &format!("`{id}` requires nothing, so it keeps no option closed"),
+                    )
+                    .help("give it `require`, or name another guard")
+                    .relate(unlocated(guard.spot), "it is defined here");
+            }
+            None if self.complete => {
+                let known = self.outline.guards.iter().filter_map(|g| g.id.as_ref());
+                let known = known.map(Slug::as_str);
+                let message = format!("there is no guard `{id}`");
+                mistakes.unknown(spot, &message, id.as_str(), ("guards are", known));
+            }
+            None => {}
         }
     }
 

@@ -53,7 +53,7 @@ fn freeze_promotions_wrong() {
 fn a_freeze_that_was_lost_on_the_way_stops_the_change() {
     let incident = Incident::bad_deploy();
     let _ = incident
-        .start(&incident.answers().without("choose-path"))
+        .start(&incident.answers().without("recovery-path"))
         .exit(15);
     let args = ["freeze", "release", "shop/production", "--fence", "1"];
     let args = [&args[..], &["--reason", "it looked forgotten"]].concat();
@@ -150,9 +150,9 @@ fn classify_right() {
         let incident = Incident::bad_deploy();
         let answers = incident.answers().with("classify", choice);
         incident
-            .start(&answers.without("choose-path"))
+            .start(&answers.without("recovery-path"))
             .says(&format!("decided: {class} by drill-dana: it fits"))
-            .refused(15, &["choose-path"]);
+            .refused(15, &["recovery-path"]);
     }
     let incident = Incident::bad_deploy();
     let _ = incident
@@ -254,9 +254,9 @@ fn an_epoch_that_moved_refuses_the_rollback_and_it_is_decided_again() {
 fn forward_or_restore_right() {
     let fixed = Incident::incompatible();
     let offered = fixed
-        .start(&fixed.answers().without("choose-path"))
+        .start(&fixed.answers().without("forward-or-restore"))
         .exit(15);
-    let _ = offered.says("decision of drill-dana (forward-fix, restore)");
+    let _ = offered.says("decision of drill-olga (forward-fix, restore)");
     let _ = fixed
         .resume(&fixed.answers().without("forward-fix"))
         .exit(15);
@@ -274,7 +274,7 @@ fn forward_or_restore_right() {
     });
     let answers = restored
         .answers()
-        .with("choose-path", choice)
+        .with("forward-or-restore", choice)
         .with("data-damage", damaged)
         .with("restore", ended);
     let done = restored.start(&answers).exit(0);
@@ -288,14 +288,28 @@ fn forward_or_restore_right() {
 #[test]
 fn forward_or_restore_wrong() {
     let choose = |option: &str| json!({"choose": option, "reason": "it feels right"});
-    for option in ["forward-fix", "restore", "other-procedure"] {
+    for option in ["forward-or-restore", "already-back", "other-procedure"] {
         let incident = Incident::bad_deploy();
         let refusal = format!("`{option}` cannot be chosen: does not hold");
         incident
-            .start(&incident.answers().with("choose-path", choose(option)))
-            .refused(15, &["step `choose-path`", &refusal]);
+            .start(&incident.answers().with("recovery-path", choose(option)))
+            .refused(15, &["step `recovery-path`", &refusal]);
         incident.nothing_changed();
     }
+    // A fix brings back no data.
+    let damaged =
+        json!({"facts": {"data_damaged": true}, "evidence": {"data_damage_query": "3 rows"}});
+    let lost = Incident::incompatible();
+    lost.start(&lost.answers().with("data-damage", damaged))
+        .refused(
+            15,
+            &[
+                "step `forward-or-restore`",
+                "`forward-fix` cannot be chosen",
+                "data_damaged = true",
+            ],
+        );
+    lost.nothing_changed();
     // A restore that has not ended does not let the execution go on.
     let open = json!({
         "confirm": "production",
@@ -305,7 +319,7 @@ fn forward_or_restore_wrong() {
     let incompatible = Incident::incompatible();
     let answers = incompatible
         .answers()
-        .with("choose-path", choose("restore"))
+        .with("forward-or-restore", choose("restore"))
         .with("restore", open);
     incompatible
         .start(&answers)
@@ -337,10 +351,16 @@ fn an_artifact_that_does_not_fit_leaves_the_way_forward() {
     incident
         .start(&incident.answers())
         .says("CONFIG_DRIFT:PAYMENT_KEY")
-        .refused(15, &["`rollback` cannot be chosen", "artifact_compatible"]);
+        .refused(
+            15,
+            &[
+                "`rollback` cannot be chosen: guard no-hidden-db-incompatibility",
+                "artifact_compatible",
+            ],
+        );
     let _ = incident
-        .resume(&incident.answers().without("choose-path"))
-        .says("decision of drill-dana (forward-fix)")
+        .resume(&incident.answers().without("recovery-path"))
+        .says("decision of drill-dana (forward-or-restore)")
         .exit(15);
     incident.nothing_changed();
 }
@@ -586,9 +606,26 @@ fn no_hidden_db_incompatibility_wrong() {
         .start(&skipping.answers().with("compatibility", skip))
         .refused(
             14,
-            &["no option can be chosen", "rollback: unknown whether"],
+            &[
+                "no option can be chosen",
+                "rollback: guard no-hidden-db-incompatibility: unknown whether",
+            ],
         );
     skipping.nothing_changed();
+    // Where it is known, the decision itself refuses.
+    let incompatible = Incident::incompatible();
+    let insisting = json!({"choose": "rollback", "reason": "the button is green"});
+    incompatible
+        .start(&incompatible.answers().with("recovery-path", insisting))
+        .refused(
+            15,
+            &[
+                "step `recovery-path`",
+                "`rollback` cannot be chosen: guard no-hidden-db-incompatibility",
+                "database_compatible = false",
+            ],
+        );
+    incompatible.nothing_changed();
 }
 
 #[test]
@@ -622,7 +659,7 @@ fn by_hand_the_same_questions_are_asked_and_the_same_answers_refused() {
     incident.start(&answers).refused(
         15,
         &[
-            "step `choose-path`",
+            "step `recovery-path`",
             "`rollback` cannot be chosen",
             "database_compatible = false",
         ],

@@ -274,7 +274,7 @@ fn guided_flow_wrong() {
         let incident = Incident::partial_deployment().input(name, Some(value));
         incident
             .start(&incident.answers())
-            .refused(2, &[&format!("input `{name}`"), value]);
+            .refused(2, &[&format!("guided-flow: input `{name}`"), value]);
         assert_eq!(incident.json(&["status", "--all", "--json"]), json!([]));
         incident.gate(0);
     }

@@ -60,15 +60,18 @@ fn scope_and_ownership_wrong() {
     let incident = Incident::partial_deployment();
     let wrong = json!({"facts": {"scope_is_right": false, "affected": "another shop"}});
     incident
-        .start(&incident.answers().with("confirm-scope", wrong))
+        .start(&incident.answers().with("scope-and-ownership", wrong))
         .refused(
             15,
-            &["step `confirm-scope`", "facts.scope_is_right = false"],
+            &["step `scope-and-ownership`", "facts.scope_is_right = false"],
         );
     let skip = json!({"on_failure": "skip", "reason": "close enough"});
     incident
-        .resume(&incident.answers().with("confirm-scope", skip))
-        .refused(15, &["step `confirm-scope`", "that way is not open here"]);
+        .resume(&incident.answers().with("scope-and-ownership", skip))
+        .refused(
+            15,
+            &["step `scope-and-ownership`", "that way is not open here"],
+        );
     incident.gate(10);
     assert_eq!(incident.was_run(), "");
 }
@@ -80,7 +83,7 @@ fn impact_right() {
         let choice = json!({"choose": impact, "reason": "the graph of orders"});
         let answers = incident.answers().with("impact", choice);
         let _ = incident
-            .start(&answers.without("choose-path"))
+            .start(&answers.without("recovery-path"))
             .says(&format!("decided: {impact} by drill-dana"))
             .exit(15);
     }
@@ -92,7 +95,10 @@ fn impact_wrong() {
     let deploy = Incident::bad_deploy();
     deploy
         .start(&deploy.answers().with("impact", unknown.clone()))
-        .refused(14, &["step `choose-path`", "guard no-path-without-impact"]);
+        .refused(
+            14,
+            &["step `recovery-path`", "guard no-path-without-impact"],
+        );
     deploy.nothing_changed();
     let partial = Incident::partial_deployment();
     partial
@@ -112,15 +118,15 @@ fn impact_wrong() {
 fn recovery_path_right() {
     let compatible = Incident::bad_deploy();
     compatible
-        .start(&compatible.answers().without("choose-path"))
+        .start(&compatible.answers().without("recovery-path"))
         .refused(
             15,
             &["needs a decision of drill-dana (rollback), with a reason"],
         );
     let incompatible = Incident::incompatible();
     incompatible
-        .start(&incompatible.answers().without("choose-path"))
-        .refused(15, &["(forward-fix, restore), with a reason"]);
+        .start(&incompatible.answers().without("recovery-path"))
+        .refused(15, &["(forward-or-restore), with a reason"]);
 }
 
 #[test]
@@ -129,15 +135,19 @@ fn recovery_path_wrong() {
     let choose = |option: &str, reason: &str| json!({"choose": option, "reason": reason});
     let answers = incident.answers();
     incident
-        .start(&answers.clone().with("choose-path", choose("rollback", "")))
-        .refused(15, &["step `choose-path`", "a reason is needed"]);
+        .start(
+            &answers
+                .clone()
+                .with("recovery-path", choose("rollback", "")),
+        )
+        .refused(15, &["step `recovery-path`", "a reason is needed"]);
     for (option, why) in [
-        ("forward-fix", "cannot be chosen"),
+        ("forward-or-restore", "cannot be chosen"),
         ("pray", "there is no option `pray`"),
     ] {
         incident
-            .resume(&answers.clone().with("choose-path", choose(option, "r")))
-            .refused(15, &["step `choose-path`", why]);
+            .resume(&answers.clone().with("recovery-path", choose(option, "r")))
+            .refused(15, &["step `recovery-path`", why]);
     }
     incident.nothing_changed();
 }
@@ -414,7 +424,7 @@ fn no_unclear_owner_wrong() {
     let deploy = Incident::bad_deploy().input("verifier", Some("alice"));
     deploy
         .start(&deploy.answers())
-        .refused(14, &["step `choose-path`", "guard no-unclear-owner"]);
+        .refused(14, &["step `recovery-path`", "guard no-unclear-owner"]);
     deploy.nothing_changed();
     let nobody = Incident::bad_deploy().input("decision_owner", Some(""));
     nobody
@@ -590,7 +600,7 @@ fn right_target_wrong() {
         } else {
             incident.resume(&answers)
         };
-        let refusal = format!("`{typed}` is not `production`; nothing was performed");
+        let refusal = format!("right-target: `{typed}` is not `production`; nothing was performed");
         done.refused(15, &["step `rollback-route-owner`", &refusal]);
     }
     incident
@@ -640,7 +650,7 @@ fn no_incomplete_log_wrong() {
         assert_ne!(damaged, text);
         fs::write(&path, &damaged).expect("damaged");
         let done = incident.resume(&incident.answers());
-        done.refused(17, &["journal"]);
+        done.refused(17, &["no-incomplete-log: "]);
         assert_eq!(fs::read_to_string(&path).expect("a journal"), damaged);
         assert_eq!(incident.was_run(), "");
         incident.gate(10);

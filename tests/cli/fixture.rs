@@ -44,7 +44,7 @@ preflight:
   - use: standard/check-run-and-workspace
 steps:
   - use: standard/freeze
-  - use: standard/scope-and-ownership
+  - use: standard/read-run
   - use: standard/preflight
 ";
 

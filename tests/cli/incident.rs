@@ -603,7 +603,7 @@ pub(crate) fn partial_run() -> Json {
 
 fn partial_answers() -> Json {
     json!({
-        "confirm-scope": {"facts": {"scope_is_right": true, "affected": "mails are not sent"}},
+        "scope-and-ownership": {"facts": {"scope_is_right": true, "affected": "mails are not sent"}},
         "boundary": {
             "facts": {"boundary": 0, "stopped_stage": "rollout", "safe_in_place": true},
             "evidence": {"boundary_proof": "stages of the run: build succeeded, rollout failed"},

@@ -37,13 +37,13 @@ fn no_sequence_of_answers_rolls_back_over_an_incompatible_database() {
                     ]))
                     .with("choose-artifact", insist(json!({"rollback_digest": "sha256:600d"}), json!({})))
                     .with("compatibility", insist(fits, json!({"compatibility": "typed"})))
-                    .with("choose-path", insist(json!({}), json!({})))
+                    .with("recovery-path", insist(json!({}), json!({})))
                     .with("rollback-route-owner", insist(
                         json!({"rollback_operation": "op-1"}), json!({"rollback_answer": "typed"}),
                     ));
                 incident
                     .start(&answers)
-                    .refused(15, &["step `choose-path`", "`rollback` cannot be chosen"]);
+                    .refused(15, &["step `recovery-path`", "`rollback` cannot be chosen"]);
                 incident.nothing_changed();
                 tried += 1;
             }
@@ -62,7 +62,7 @@ fn no_other_option_ends_in_a_rollback_over_an_incompatible_database() {
         "route-propagation",
     ];
     for class in classes {
-        for option in ["forward-fix", "restore", "other-procedure"] {
+        for option in ["forward-or-restore", "already-back", "other-procedure"] {
             let incident = Incident::incompatible();
             let chosen =
                 |option: &str| json!({"choose": option, "reason": "r", "on_failure": "back"});
@@ -74,7 +74,7 @@ fn no_other_option_ends_in_a_rollback_over_an_incompatible_database() {
                 .answers()
                 .without("forward-fix")
                 .with("classify", chosen(class))
-                .with("choose-path", json!([chosen(option), chosen("rollback")]))
+                .with("recovery-path", json!([chosen(option), chosen("rollback")]))
                 .with("rollback-route-owner", typed);
             let _ = incident.start(&answers).exit(15);
             incident.nothing_changed();

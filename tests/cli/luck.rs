@@ -377,7 +377,7 @@ fn a_journal_that_is_damaged_in_the_middle_is_refused_and_the_others_are_still_l
     say(&scene, "start ./small.yaml --run-id r-2").exit(15);
     say(&scene, &format!("resume {broken}"))
         .says(&format!(
-            "error: the journal of execution `{broken}` is damaged: line "
+            "error: no-incomplete-log: the journal of execution `{broken}` is damaged: line "
         ))
         .says("it can still be read up to there, but not continued: start a new execution")
         .exit(17);

@@ -612,7 +612,7 @@ fn usage_that_is_wrong_does_nothing() {
         said.exit(2);
     }
     say(&scene, "start ./small.yaml --run-id r-1 --input txt=1")
-        .says("error: `small` has no input `txt`; did you mean `text`?")
+        .says("error: guided-flow: `small` has no input `txt`; did you mean `text`?")
         .exit(2);
     assert_eq!(executions(&scene), [""; 0]);
 }

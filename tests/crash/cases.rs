@@ -291,7 +291,7 @@ fn failed_run(now: Timestamp) -> Recording {
 
 fn partial_answers(way: &str) -> serde_json::Value {
     json!({
-        "confirm-scope": {"facts": {"scope_is_right": true, "affected": "the shop answers from two of four hosts"}},
+        "scope-and-ownership": {"facts": {"scope_is_right": true, "affected": "the shop answers from two of four hosts"}},
         "boundary": {
             "facts": {"boundary": 0, "stopped_stage": "hosts", "safe_in_place": true},
             "evidence": {"boundary_proof": "stage hosts: host 3 of 4 timed out"},

@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
+use runbook::effects::console::Console;
 use runbook::effects::run_history::RunHistory;
 use runbook::effects::system::System;
 use runbook::engine::{Engine, Rest};
@@ -23,10 +24,10 @@ use super::folder::{Folder, empty};
 use super::hands::{Fault, FaultyHands};
 
 /// A walk through a case in this process.
-pub(super) struct Walk<'a> {
+pub(super) struct Walk<'a, C: Console = Desk> {
     pub(super) case: &'a Case,
     pub(super) home: tempfile::TempDir,
-    pub(super) engine: Engine<Desk, FaultyHands>,
+    pub(super) engine: Engine<C, FaultyHands>,
     pub(super) seen: Rc<RefCell<Seen>>,
     history: History,
     _world: Running,
@@ -123,9 +124,18 @@ pub(super) struct Ended {
     pub(super) seen: Seen,
 }
 
-impl<'a> Walk<'a> {
-    /// Begins as `runbook start` does.
-    pub(super) async fn begin(case: &'a Case, how: How) -> Self {
+/// Where a walk begins or goes on.
+struct Place<'a> {
+    case: &'a Case,
+    home: tempfile::TempDir,
+    history: History,
+    journal: Journal,
+    state: State,
+}
+
+impl<'a> Place<'a> {
+    /// Where `runbook start` begins.
+    async fn start(case: &'a Case) -> Self {
         let home = empty();
         case.prepare(home.path());
         let history = History::open(&home.path().join("history.db")).await;
@@ -142,7 +152,74 @@ impl<'a> Walk<'a> {
         let opened = Event::Opened(Box::new(case.opened.clone()));
         let entries = journal.append(&case.opened.operator.name, &opened);
         let state = fold(&entries.expect("appends")).expect("opens");
-        let walk = Self::with(case, home, history, journal, state.clone(), how).await;
+        Self {
+            case,
+            home,
+            history,
+            journal,
+            state,
+        }
+    }
+}
+
+impl<'a, C: Console> Walk<'a, C> {
+    /// Begins with somebody else at the console.
+    pub(super) async fn wander(case: &'a Case, console: C) -> Self {
+        Self::at(Place::start(case).await, console, Rc::default(), None).await
+    }
+
+    async fn at(
+        place: Place<'a>,
+        console: C,
+        seen: Rc<RefCell<Seen>>,
+        fault: Option<Fault>,
+    ) -> Self {
+        let Place {
+            case,
+            home,
+            history,
+            journal,
+            state,
+        } = place;
+        let world = case.run_world(home.path()).await;
+        let system = System {
+            history: RunHistory {
+                history: history.clone(),
+                execution: case.id(),
+                operator: operator().name,
+                host: "test-host".into(),
+                run: case.opened.run_id.clone(),
+                target: case.opened.target.clone(),
+            },
+            endpoints: world.endpoints(),
+            redactor: Redactor::default(),
+            folder: home.path().join("host"),
+            client: case.client.clone(),
+        };
+        let hands = FaultyHands {
+            system,
+            fault,
+            effects: 0,
+            readings: 0,
+        };
+        let plan = Plan::new(case.runbook.clone(), &BTreeMap::new());
+        Self {
+            engine: Engine::new(plan, state, journal, Redactor::default(), console, hands),
+            case,
+            home,
+            seen,
+            history,
+            _world: world,
+        }
+    }
+}
+
+impl<'a> Walk<'a> {
+    /// Begins as `runbook start` does.
+    pub(super) async fn begin(case: &'a Case, how: How) -> Self {
+        let place = Place::start(case).await;
+        let state = place.state.clone();
+        let walk = Self::with(place, how).await;
         if how.keep == Keep::Everything {
             let folder = Folder::of(walk.home.path(), &Folder::default());
             walk.seen
@@ -160,7 +237,14 @@ impl<'a> Walk<'a> {
         let (journal, entries, recovery) = store.drive(case.id()).expect("drives");
         let state = fold(&entries).filter(|state| !state.is_ended())?;
         let history = existing(&home).await;
-        let mut walk = Self::with(case, home, history, journal, state, how).await;
+        let place = Place {
+            case,
+            home,
+            history,
+            journal,
+            state,
+        };
+        let mut walk = Self::with(place, how).await;
         let resumed = Event::Resumed(Resumed {
             operator: operator(),
             host: "test-host".into(),
@@ -181,57 +265,27 @@ impl<'a> Walk<'a> {
         let state = fold(&entries).expect("began");
         assert_eq!(state, at.state, "the fold is what was true");
         let history = existing(&home).await;
-        Self::with(case, home, history, journal, state, how).await
+        let place = Place {
+            case,
+            home,
+            history,
+            journal,
+            state,
+        };
+        Self::with(place, how).await
     }
 
-    async fn with(
-        case: &'a Case,
-        home: tempfile::TempDir,
-        history: History,
-        journal: Journal,
-        state: State,
-        how: How,
-    ) -> Self {
-        let world = case.run_world(home.path()).await;
+    async fn with(place: Place<'a>, how: How) -> Self {
         let seen = Rc::<RefCell<Seen>>::default();
         let desk = Desk {
-            home: home.path().to_owned(),
-            answers: case.answers.clone(),
+            home: place.home.path().to_owned(),
+            answers: place.case.answers.clone(),
             keep: how.keep,
             on_failure: how.on_failure,
             seen: seen.clone(),
             asked: 0,
         };
-        let system = System {
-            history: RunHistory {
-                history: history.clone(),
-                execution: case.id(),
-                operator: operator().name,
-                host: "test-host".into(),
-                run: case.opened.run_id.clone(),
-                target: case.opened.target.clone(),
-            },
-            endpoints: world.endpoints(),
-            redactor: Redactor::default(),
-            folder: home.path().join("host"),
-            client: case.client.clone(),
-        };
-        let hands = FaultyHands {
-            system,
-            fault: how.fault,
-            effects: 0,
-            readings: 0,
-        };
-        let plan = Plan::new(case.runbook.clone(), &BTreeMap::new());
-        let redactor = Redactor::default();
-        Self {
-            engine: Engine::new(plan, state, journal, redactor, desk, hands),
-            case,
-            home,
-            seen,
-            history,
-            _world: world,
-        }
+        Self::at(place, desk, seen, how.fault).await
     }
 
     /// Steps until it ends, and checks what must hold of every execution that ended.

@@ -42,6 +42,21 @@ fn steps_that_are_named_exist_and_fit() {
             "there is no step `chose-remedy`",
         ),
         (
+            "drain: {title: Drain}",
+            "drain: {title: Drain, guards: [«no-refil-blind]}",
+            "there is no guard `no-refil-blind`",
+        ),
+        (
+            "drain: {title: Drain}",
+            "drain: {title: Drain, guards: [«no-descaler]}",
+            "`no-descaler` requires nothing, so it keeps no option closed",
+        ),
+        (
+            "drain: {title: Drain}",
+            "drain: {title: Drain, guards: [no-refill-blind, «no-refill-blind]}",
+            "`guards` names `no-refill-blind` twice",
+        ),
+        (
             "repeat: [read-level, list-leaks]",
             "repeat: [read-level, «list-leeks]",
             "there is no step `list-leeks`",

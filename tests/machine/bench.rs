@@ -33,7 +33,7 @@ pub(crate) fn small(preflight: &str, guards: &str, steps: &str, closing: &str) -
         "format: runbook/v1\nid: small\ntitle: Small\nsummary: Small.\nowner: kettles\nreviewed: 2026-11-20\n\
          inputs:\n  boss: {{type: principal}}\n  patience: {{type: duration, default: 10s}}\n\
          freeze: {{scope: environment, lease: 60m}}\n{}{}\
-         steps:\n  - use: standard/freeze\n  - use: standard/scope-and-ownership\n  - use: standard/preflight\n{steps}\n\
+         steps:\n  - use: standard/freeze\n  - use: standard/read-run\n  - use: standard/preflight\n{steps}\n\
          \x20 - use: standard/close-checks\n  - use: standard/close-run\n{}\
          outcomes:\n  - {{label: calm, when: facts.level < 80}}\n  - {{label: ended, when: 'true', success: false}}\n",
         part("preflight", preflight),

@@ -3,7 +3,7 @@
 use runbook::execution::event::Ground;
 use runbook::execution::next::Next;
 use runbook::execution::question::{Asked, Way};
-use runbook::execution::step::Failure;
+use runbook::execution::step::{Failure, Reading};
 
 use super::bench::{Bench, slug};
 
@@ -23,12 +23,18 @@ const STEPS: &str = "
   - {id: command, phase: act, title: Command, command: [kettle, fill]}
   - {id: needed, phase: act, title: Needed, command: [kettle, fill], required: true, on_failure: look}
   - {id: guarded, phase: act, title: Guarded, command: [kettle, fill], on_failure: look}
+  - id: checked
+    phase: act
+    title: Checked
+    command: [kettle, fill]
+    verify: {read: [look], expect: facts.level > 0}
+    on_failure: look
   - {id: hand, phase: act, title: By hand, instruction: Pour.}
   - {id: tell, phase: record, title: Tell, history: {post-comment: Told}, required: false}
   - {id: again, phase: verify, title: Again, repeat: [look], expect: facts.level >= 0}";
 
 /// r: retry, l: look again, d: done by hand, s: skip, b: back.
-const TABLE: [(&str, char, bool, &str); 22] = [
+const TABLE: [(&str, char, bool, &str); 24] = [
     // step, failure (attempt, judged, violated, refused, jected), whether it was performed, ways
     ("command", 'a', false, "rds"),
     ("command", 'j', true, "lrs"),
@@ -45,6 +51,8 @@ const TABLE: [(&str, char, bool, &str); 22] = [
     ("guarded", 'j', true, "lrb"),
     ("guarded", 'v', true, "lb"),
     ("guarded", 'r', false, "rsb"),
+    ("checked", 'a', false, "rdsb"),
+    ("checked", 'j', true, "lrs"),
     ("hand", 'a', false, "rds"),
     ("hand", 'r', false, "rs"),
     ("tell", 'a', false, "rs"),
@@ -74,6 +82,25 @@ fn one_never_goes_back_over_a_change_that_may_have_reached_the_target() {
         .or_default()
         .changed = true;
     assert_eq!(ways(&bench), "rd");
+}
+
+#[test]
+fn one_goes_back_over_an_own_change_only_once_it_was_read_back() {
+    let mut bench = Bench::with("", GUARDS, STEPS, "");
+    stand_at(&mut bench, "checked", 'j', true);
+    let read = |failed: Option<&str>| Reading {
+        event: 10,
+        count: 1,
+        failed: failed.map(Into::into),
+    };
+    for (reading, expected) in [
+        (read(None), "lrsb"),
+        (read(Some("the plane is away")), "lrs"),
+    ] {
+        let at = bench.state.steps.entry(slug("checked")).or_default();
+        at.readings.insert(slug("look"), reading);
+        assert_eq!(ways(&bench), expected);
+    }
 }
 
 fn stand_at(bench: &mut Bench, id: &str, failure: char, performed: bool) {

@@ -68,7 +68,7 @@ fn at_rollback() -> Bench {
         withheld: Default::default(),
         guards: Vec::new(),
     };
-    bench.state.decisions.insert(slug("choose-path"), chosen);
+    bench.state.decisions.insert(slug("recovery-path"), chosen);
     bench.state.run = Some(json!({
         "id": "r-1", "workspace": "shop", "environment": "production", "deployed_artifacts": ["good", "bad"],
         "logs": {"before": 1, "after": 1}, "preflight": [], "unresolved_warnings": [], "launched_by": "lee",

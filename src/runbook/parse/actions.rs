@@ -326,12 +326,15 @@ fn option(pair: &Pair, reading: &mut Reading) -> Option<Choice> {
         })
         .ok();
     let what = format!("option {}", quoted(&pair.key));
-    let known = ["title", "when", "choose_when"];
+    let known = ["title", "when", "guards", "choose_when"];
     let fields = Fields::open(&pair.value, what, &known, reading)?;
     let title = fields
         .need("title", reading)
         .and_then(|value| value.line(&mut reading.mistakes));
     let when = expression(&fields, "when", Moment::Before, reading);
+    let guards = fields
+        .get("guards")
+        .map_or(Vec::new(), |value| value.guards(reading));
     let choose_when = fields
         .get("choose_when")
         .and_then(|value| value.paragraph(&mut reading.mistakes));
@@ -339,6 +342,7 @@ fn option(pair: &Pair, reading: &mut Reading) -> Option<Choice> {
         id: id?,
         title: title?,
         when,
+        guards,
         choose_when,
     })
 }

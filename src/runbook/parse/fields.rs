@@ -358,23 +358,44 @@ impl<'n> Value<'n> {
 
     /// Names of steps, each of which must exist and be what it is needed for.
     pub(crate) fn steps(&self, need: Need, reading: &mut Reading) -> Vec<Slug> {
+        self.ids(reading, |value, reading| value.step(need, reading))
+    }
+
+    /// Names of guards, each of which must exist and require something.
+    pub(crate) fn guards(&self, reading: &mut Reading) -> Vec<Slug> {
+        self.ids(reading, |value, reading| {
+            let id: Slug = value.parsed("the id of a guard", &mut reading.mistakes)?;
+            reading.mention(Mention {
+                spot: value.spot(),
+                subject: Subject::Guard { id: id.clone() },
+            });
+            Some(id)
+        })
+    }
+
+    /// Names, each of them once.
+    fn ids(
+        &self,
+        reading: &mut Reading,
+        read: impl Fn(Value<'_>, &mut Reading) -> Option<Slug>,
+    ) -> Vec<Slug> {
         let items = self.some_items(&mut reading.mistakes).unwrap_or_default();
-        let mut steps = Vec::new();
+        let mut ids = Vec::new();
         for node in items {
             let value = Value {
                 name: self.name,
                 node,
             };
-            let Some(id) = value.step(need, reading) else {
+            let Some(id) = read(value, reading) else {
                 continue;
             };
-            if steps.contains(&id) {
+            if ids.contains(&id) {
                 let message = format!("{} names `{id}` twice", called(self.name));
                 reading.mistakes.at(node.spot, &message);
             }
-            steps.push(id);
+            ids.push(id);
         }
-        steps
+        ids
     }
 }
 

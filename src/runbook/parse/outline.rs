@@ -87,6 +87,8 @@ pub(crate) struct GuardOutline {
     pub(crate) id: Option<Slug>,
     /// The place of its id.
     pub(crate) spot: Spot,
+    /// Whether it demands something before a step.
+    pub(crate) requires: bool,
     /// What it mentions.
     pub(crate) mentions: Vec<Mention>,
 }
@@ -203,6 +205,11 @@ pub(crate) enum Subject {
         id: Slug,
         /// What it is needed for.
         need: Need,
+    },
+    /// A guard that stands before an option.
+    Guard {
+        /// Its id.
+        id: Slug,
     },
     /// Values by name.
     Names {

@@ -66,6 +66,7 @@ pub(crate) fn guard(node: &Node, reading: &mut Reading) -> (Option<Guard>, Guard
     let mut outline = GuardOutline {
         id: None,
         spot: node.spot,
+        requires: false,
         mentions: Vec::new(),
     };
     let Some(fields) = Fields::open(node, named("guard", node), &GUARD, reading) else {
@@ -121,6 +122,7 @@ pub(crate) fn guard(node: &Node, reading: &mut Reading) -> (Option<Guard>, Guard
     if let Some(value) = fields.get("override") {
         value.word(&[("never", ())], &mut reading.mistakes);
     }
+    outline.requires = fields.get("require").is_some();
     outline.mentions = reading.take_mentions();
     let guard = (|id: Option<Slug>| {
         Some(Guard {
