@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use crate::clock::{Span, Timestamp};
+use crate::digest::Digest;
 use crate::execution::event::{Artifact, Ending, Evidence, Origin, Work};
 use crate::execution::found::CameBack;
 use crate::execution::gate::FreezeReading;
@@ -148,10 +149,14 @@ impl System {
         let lost = lost
             .map(ToString::to_string)
             .or_else(|| kept.as_ref().err().cloned());
+        let kept = kept.unwrap_or_default();
         Performed {
-            came_back: came_back_from_command(task.step, &ending),
+            came_back: CameBack {
+                digest: digest(&kept, EvidenceSource::Stdout),
+                ..came_back_from_command(task.step, &ending)
+            },
             ending: unless_lost(command_ended(task.step, &ending), lost),
-            evidence: kept.unwrap_or_default(),
+            evidence: evidence(kept),
             learned: None,
         }
     }
@@ -223,10 +228,14 @@ impl System {
         let lost = lost.or_else(|| kept.as_ref().err().cloned());
         let change = task.fence.is_some();
         let (ended, came_back) = request_ended(task.step, &ending, change);
+        let kept = kept.unwrap_or_default();
         Performed {
-            came_back,
+            came_back: CameBack {
+                digest: digest(&kept, EvidenceSource::Body),
+                ..came_back
+            },
             ending: unless_lost(ended, lost),
-            evidence: kept.unwrap_or_default(),
+            evidence: evidence(kept),
             learned: None,
         }
     }
@@ -306,9 +315,9 @@ fn came_back_from_command(step: &Step, ending: &CommandEnding) -> CameBack {
     CameBack {
         outcome,
         exit_code: Some(i64::from(code)),
-        status: None,
         stdout,
         body,
+        ..CameBack::default()
     }
 }
 
@@ -322,7 +331,19 @@ fn request_ended(step: &Step, ending: &RequestEnding, change: bool) -> (Ending, 
         }
     };
     match &ending.ended {
-        request::Ended::Answered { status, body, .. } => answered(step, *status, body, change),
+        request::Ended::Answered {
+            status,
+            headers,
+            body,
+        } => {
+            let (ending, came_back) = answered(step, *status, body, change);
+            let headers = Some(headers.clone());
+            let came_back = CameBack {
+                headers,
+                ..came_back
+            };
+            (ending, came_back)
+        }
         request::Ended::Redirected { status, location } => {
             let to = location.as_deref().unwrap_or("nowhere in particular");
             (
@@ -388,7 +409,7 @@ fn answered(step: &Step, status: u16, body: &Body, change: bool) -> (Ending, Cam
         Body::Empty => (None, Some("the endpoint answered nothing".to_owned())),
         Body::Text { why, .. } => (None, Some(why.to_string())),
     };
-    if let Some(why) = why.filter(|_| step.facts.iter().any(|f| f.from.is_some())) {
+    if let Some(why) = why.filter(|_| reads_the_body(step)) {
         let ending = if change {
             Ending::Doubtful { why }
         } else {
@@ -403,6 +424,13 @@ fn answered(step: &Step, status: u16, body: &Body, change: bool) -> (Ending, Cam
         ..CameBack::default()
     };
     (Ending::Done { outcome, code }, came_back)
+}
+
+/// Whether a fact of the step is taken from the body as JSON.
+fn reads_the_body(step: &Step) -> bool {
+    let from = step.facts.iter().filter_map(|fact| fact.from.as_ref());
+    from.flat_map(|from| from.references())
+        .any(|reference| reference.root() == "body")
 }
 
 /// What a problem document (RFC 9457) says, or the start of whatever else came.
@@ -429,7 +457,7 @@ fn commit(
     artifacts: &Artifacts,
     step: &Step,
     writers: Vec<(ArtifactWriter, EvidenceSource)>,
-) -> Result<Vec<Evidence>, String> {
+) -> Result<Vec<(Evidence, EvidenceSource)>, String> {
     let declared = |source| step.evidence.iter().find(|e| e.from == Some(source));
     let mut sources = Vec::new();
     let mut batch = Vec::new();
@@ -450,12 +478,25 @@ fn commit(
         sources.push(source);
     }
     let kept = artifacts.commit_all(batch).map_err(|why| why.to_string())?;
-    let named = |(artifact, source): (Artifact, EvidenceSource)| Evidence {
-        id: declared(source).map(|e| e.id.clone()),
-        artifact,
-        origin: Origin::Measured,
+    let named = |(artifact, source): (Artifact, EvidenceSource)| {
+        let evidence = Evidence {
+            id: declared(source).map(|e| e.id.clone()),
+            artifact,
+            origin: Origin::Measured,
+        };
+        (evidence, source)
     };
     Ok(kept.into_iter().zip(sources).map(named).collect())
+}
+
+fn evidence(kept: Vec<(Evidence, EvidenceSource)>) -> Vec<Evidence> {
+    kept.into_iter().map(|(evidence, _)| evidence).collect()
+}
+
+/// The digest of what was kept of a source.
+fn digest(kept: &[(Evidence, EvidenceSource)], of: EvidenceSource) -> Option<Digest> {
+    let of = kept.iter().find(|(_, source)| *source == of);
+    of.map(|(evidence, _)| evidence.artifact.sha256)
 }
 
 /// Keeps a document that the run history answered with, where there is one.
@@ -475,9 +516,6 @@ fn keep(
     writer
         .write_all(&redactor.bytes(document))
         .map_err(|why| cannot(&why))?;
-    commit(
-        &task.artifacts,
-        task.step,
-        vec![(writer, EvidenceSource::Body)],
-    )
+    let batch = vec![(writer, EvidenceSource::Body)];
+    commit(&task.artifacts, task.step, batch).map(evidence)
 }

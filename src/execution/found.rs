@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::Value as Json;
 
 use crate::clock::Timestamp;
+use crate::digest::Digest;
 use crate::expr::{Expression, Scope, Value};
 use crate::ids::Field;
 use crate::runbook::kind::Mismatch;
@@ -28,6 +29,10 @@ pub struct CameBack {
     pub stdout: Option<String>,
     /// The JSON body, the JSON that a command printed, or the document that the run history answered with.
     pub body: Option<Json>,
+    /// What is kept of an answer's headers, by name in lower case.
+    pub headers: Option<BTreeMap<String, String>>,
+    /// The digest of exactly the bytes that were kept: of an answer's body, or of standard output.
+    pub digest: Option<Digest>,
 }
 
 /// Extracts the facts of a step from what came back.
@@ -66,6 +71,14 @@ pub fn extract(
             "body",
             Value::try_from(body).map_err(|why| format!("the body cannot be read: {why}"))?,
         );
+    }
+    if let Some(headers) = &came_back.headers {
+        let headers = serde_json::json!(headers);
+        let headers = Value::try_from(headers).map_err(|why| format!("the headers: {why}"))?;
+        scope.set("headers", headers);
+    }
+    if let Some(digest) = &came_back.digest {
+        scope.set("digest", Value::Text(format!("sha256:{digest}")));
     }
     let mut facts = BTreeMap::new();
     for spec in &step.facts {

@@ -90,8 +90,10 @@ pub fn grounds_before(
 /// Which of a guard's two demands is judged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Demand {
-    /// `require`.
+    /// `require`, before the step.
     Before,
+    /// `require`, at a look of a waiting step.
+    During,
     /// `ensure`.
     After,
 }
@@ -111,6 +113,10 @@ pub fn judge_guards(
     let guards: Vec<(&Guard, Option<&Expression>)> = match demand {
         Demand::Before => plan
             .guards_before(step)
+            .map(|g| (g, g.require.as_ref()))
+            .collect(),
+        Demand::During => plan
+            .guards_during(step)
             .map(|g| (g, g.require.as_ref()))
             .collect(),
         Demand::After => plan

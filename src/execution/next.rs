@@ -322,8 +322,15 @@ impl<'a> Course<'a> {
     }
 
     fn look(&self, wait: &Wait) -> Next {
-        if let Some(next) = self.readings(&wait.read.iter().collect::<Vec<_>>()) {
+        let watching = gate::guard_readings(self.plan.guards_during(self.step));
+        let read = distinct(wait.read.iter().chain(watching));
+        if let Some(next) = self.readings(&read) {
             return next;
+        }
+        let (_, refused) =
+            gate::judge_guards(self.plan, self.state, self.step, Demand::During, self.now);
+        if !refused.is_empty() {
+            return self.refuse(refused.into_iter().map(Ground::Guard).collect());
         }
         let (holds, observed) = self.measure_read(&wait.read, &wait.until);
         Next::Record(Event::WaitLooked {

@@ -64,10 +64,15 @@ impl Plan {
 
     /// The guards that demand something before the step.
     pub fn guards_before<'a>(&'a self, step: &'a Step) -> impl Iterator<Item = &'a Guard> {
-        self.runbook
-            .guards
-            .iter()
-            .filter(|g| g.require.is_some() && concerns(&g.before, step))
+        let stands = |g: &&Guard| g.during.is_empty() || !g.before.is_empty();
+        let guards = self.runbook.guards.iter().filter(stands);
+        guards.filter(|g| g.require.is_some() && concerns(&g.before, step))
+    }
+
+    /// The guards that demand something at every look of a waiting step.
+    pub fn guards_during<'a>(&'a self, step: &'a Step) -> impl Iterator<Item = &'a Guard> {
+        let guards = self.runbook.guards.iter();
+        guards.filter(|g| g.require.is_some() && g.during.contains(&step.id))
     }
 
     /// The guards that demand something after the step.
@@ -80,10 +85,12 @@ impl Plan {
 
     /// The do-nots that an operator at this step should have before their eyes.
     pub fn do_nots<'a>(&'a self, step: &'a Step) -> impl Iterator<Item = &'a Guard> {
-        self.runbook
-            .guards
-            .iter()
-            .filter(|g| concerns(&g.before, step) || concerns(after(g), step))
+        let watched = |g: &Guard| g.during.contains(&step.id);
+        let named = move |g: &&Guard| {
+            let elsewhere = g.before.is_empty() && !g.during.is_empty();
+            watched(g) || (!elsewhere && (concerns(&g.before, step) || concerns(after(g), step)))
+        };
+        self.runbook.guards.iter().filter(named)
     }
 
     /// The guard of this name.

@@ -155,8 +155,10 @@ pub struct Guard {
     pub because: String,
     /// What to do instead.
     pub instead: String,
-    /// The steps that `require` stands before; empty means every change.
+    /// The steps that `require` stands before; empty means every change, unless it is watched during steps.
     pub before: Vec<Slug>,
+    /// The waiting steps at each look of which `require` is measured; where it does not hold, the waiting stops.
+    pub during: Vec<Slug>,
     /// The steps after which `ensure` is judged; empty means those of `before`.
     pub after: Vec<Slug>,
     /// Read steps that are performed again immediately before `require` and `ensure` are judged.

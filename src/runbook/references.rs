@@ -18,8 +18,16 @@ use crate::ids::{Field, Slug};
 /// Top names that every expression may read.
 const EVERYWHERE: [&str; 4] = ["run", "target", "execution", "now"];
 /// Top names that mean something only while facts are extracted from what a step gave.
-pub(super) const EXTRACTING: [&str; 6] =
-    ["body", "exit_code", "stdout", "lines", "outcome", "status"];
+pub(super) const EXTRACTING: [&str; 8] = [
+    "body",
+    "digest",
+    "exit_code",
+    "headers",
+    "lines",
+    "outcome",
+    "status",
+    "stdout",
+];
 
 /// Reports every name that is used twice, means nothing, or is read too early.
 ///
@@ -63,7 +71,11 @@ pub(super) fn judge(
         names.judge(&check.mentions, seat, mistakes);
     }
     for guard in &outline.guards {
-        let before = names.first_named(&guard.mentions, Need::Guarded);
+        let watched = names.first_named(&guard.mentions, Need::Watched);
+        let before = match watched {
+            Some(watched) if !guard.names(Need::Guarded) => Some(watched),
+            _ => names.first_named(&guard.mentions, Need::Guarded),
+        };
         let seat = Seat {
             step: before,
             followed: names
@@ -286,10 +298,20 @@ impl<'o> Names<'o> {
             }
             return;
         };
+        let related = unlocated(step.spot);
+        if need == Need::Watched && step.form.is_some_and(|form| form != Form::Wait) {
+            mistakes
+                .at(
+                    spot,
+                    &format!("`{id}` does not wait, so nothing can be watched during it"),
+                )
+                .help("name a step with `wait`, or let the guard stand `before` it")
+                .relate(related, "it is defined here");
+            return;
+        }
         if need != Need::Reread {
             return;
         }
-        let related = unlocated(step.spot);
         if step.form.is_some_and(|form| !form.can_be_read_again()) {
             mistakes
                 .at(spot, &format!("`{id}` cannot be read again as part of something else"))

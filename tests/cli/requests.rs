@@ -156,6 +156,35 @@ fn a_read_that_is_answered_badly_has_failed_and_can_be_tried_again() {
     }
 }
 
+/// `printf 'one\ntwo\n' | sha256sum`
+const ONE_TWO: &str = "sha256:c3f9c8c283a2b1f2f1896f27a01cbe3cddc0c9d93f752e4639035a0f5b36f6e8";
+
+#[test]
+fn a_digest_and_headers_are_taken_from_what_came_not_from_what_it_says_of_itself() {
+    let server = serve(&[|stream| {
+        let head = "HTTP/1.1 503 Busy\r\nContent-Type: application/octet-stream\r\n";
+        let rest = "Retry-After: 7\r\nContent-Length: 8\r\nConnection: close\r\n\r\none\ntwo\n";
+        let _ = stream.write_all(format!("{head}{rest}").as_bytes());
+    }]);
+    let facts = "    facts:
+      sum: {type: string, from: digest}
+      pause: {type: string, from: \"headers['retry-after']\"}
+      is_busy: {type: boolean, from: outcome == 'busy'}
+";
+    let steps = ASKS
+        .replace(
+            "    facts: {ready: {type: boolean, from: body.ready}}\n",
+            facts,
+        )
+        .replace("text}'}", "text}', statuses: {503: busy}}");
+    let scene = asking(server.address, &steps);
+    start_with_profile(&scene)
+        .says(ONE_TWO)
+        .says("pause = 7")
+        .says("is_busy = true")
+        .exit(0);
+}
+
 #[test]
 fn a_change_that_is_answered_badly_is_in_doubt() {
     let cases: [(&'static [Treat], &str); 5] = [

@@ -42,6 +42,16 @@ fn steps_that_are_named_exist_and_fit() {
             "there is no step `chose-remedy`",
         ),
         (
+            "    instead: Drain.\n    deny:",
+            "    instead: Drain.\n    during: [«look-again]\n    require: 'true'\n    deny:",
+            "`look-again` does not wait, so nothing can be watched during it",
+        ),
+        (
+            "    instead: Drain.\n    deny:",
+            "    instead: Drain.\n    during: «[settle]\n    deny:",
+            "`during` watches nothing",
+        ),
+        (
             "drain: {title: Drain}",
             "drain: {title: Drain, guards: [«no-refil-blind]}",
             "there is no guard `no-refil-blind`",

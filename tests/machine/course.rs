@@ -1,7 +1,7 @@
 //! The course of a step: what failure, doubt, waiting, refusing and leaving lead to.
 
 use runbook::clock::Span;
-use runbook::execution::event::{Answer, Event, Ground, StepVerdict};
+use runbook::execution::event::{Answer, Ending, Event, Ground, Holds, StepVerdict};
 use runbook::execution::gate::FreezeReading;
 use runbook::execution::next::Next;
 use runbook::execution::question::{Asked, Draft, Way};
@@ -451,6 +451,57 @@ fn a_wait_ends_with_its_time_and_is_never_yes_by_then() {
             assert_eq!(looks(&bench) == 1, at_once, "{when}");
         }
     }
+}
+
+const WATCHED: &str = "
+  - id: no-drowning
+    do_not: Let the level rise above the rim
+    because: It spills.
+    instead: Stop the inflow.
+    during: [settle]
+    read: [look]
+    require: facts.level < 95";
+
+#[test]
+fn what_is_watched_during_a_wait_stops_it_at_the_look_at_which_it_does_not_hold() {
+    let watched = || Bench::with("", WATCHED, &format!("{LOOK}{WAIT}"), "");
+    let mut bench = watched();
+    assert_eq!(bench.go(), None);
+    assert_eq!(looks(&bench), 6);
+    assert_eq!(bench.started("fill"), 0);
+
+    let mut bench = watched();
+    while looks(&bench) < 3 {
+        step_once(&mut bench);
+    }
+    bench.find("level", json!(96));
+    let grounds_found = grounds(&mut bench, "settle");
+    let [Ground::Guard(verdict)] = &grounds_found[..] else {
+        panic!("{grounds_found:?}");
+    };
+    assert_eq!(
+        (verdict.id.as_str(), verdict.holds),
+        ("no-drowning", Holds::No)
+    );
+    assert_eq!(looks(&bench), 3, "it was not looked past");
+    // Back below the rim, it is watched from the beginning.
+    bench.find("level", json!(70));
+    bench.say(again());
+    assert_eq!(bench.go(), None);
+    assert_eq!(looks(&bench), 3 + 6);
+
+    // What cannot be read does not hold.
+    let mut bench = watched();
+    let why = String::from("the gauge is broken");
+    bench.end(
+        "look",
+        &[super::bench::done(), Ending::Failed { why, code: None }],
+    );
+    let grounds_found = grounds(&mut bench, "settle");
+    let [Ground::Guard(verdict)] = &grounds_found[..] else {
+        panic!("{grounds_found:?}");
+    };
+    assert_eq!(verdict.holds, Holds::Unknown);
 }
 
 fn step_once(bench: &mut Bench) {

@@ -93,6 +93,15 @@ pub(crate) struct GuardOutline {
     pub(crate) mentions: Vec<Mention>,
 }
 
+impl GuardOutline {
+    /// Whether it names any step for this.
+    pub(crate) fn names(&self, wanted: Need) -> bool {
+        let named =
+            |m: &Mention| matches!(&m.subject, Subject::Step { need, .. } if *need == wanted);
+        self.mentions.iter().any(named)
+    }
+}
+
 /// A fact or an item of evidence that a step produces.
 pub(crate) struct Product {
     /// Its id.
@@ -225,6 +234,8 @@ pub(crate) enum Subject {
 pub(crate) enum Need {
     /// A guard stands before it.
     Guarded,
+    /// A guard is measured at every look of it.
+    Watched,
     /// A guard is judged after it.
     Followed,
     /// The failure menu goes back to it.

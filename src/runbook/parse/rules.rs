@@ -8,9 +8,9 @@ use super::tree::{Node, Shape};
 use crate::ids::Slug;
 
 const CHECK: [&str; 6] = ["id", "title", "severity", "read", "expect", "instead"];
-const GUARD: [&str; 11] = [
-    "id", "do_not", "because", "instead", "before", "after", "read", "require", "ensure", "deny",
-    "override",
+const GUARD: [&str; 12] = [
+    "id", "do_not", "because", "instead", "before", "during", "after", "read", "require", "ensure",
+    "deny", "override",
 ];
 
 /// A check and what others see of it.
@@ -91,8 +91,9 @@ pub(crate) fn guard(node: &Node, reading: &mut Reading) -> (Option<Guard>, Guard
             .need(key, reading)
             .and_then(|value| value.paragraph(&mut reading.mistakes))
     });
-    let [before, after, read] = [
+    let [before, during, after, read] = [
         ("before", Need::Guarded),
+        ("during", Need::Watched),
         ("after", Need::Followed),
         ("read", Need::Reread),
     ]
@@ -119,6 +120,14 @@ pub(crate) fn guard(node: &Node, reading: &mut Reading) -> (Option<Guard>, Guard
             .at(outline.spot, &format!("{} measures nothing", fields.what))
             .help("give it `require`, `ensure` or `deny`; a do-not that nothing measures belongs in an instruction");
     }
+    if fields.get("require").is_none()
+        && let Some(value) = fields.get("during")
+    {
+        reading
+            .mistakes
+            .at(value.spot(), "`during` watches nothing")
+            .help("say in `require` what must hold at every look");
+    }
     if let Some(value) = fields.get("override") {
         value.word(&[("never", ())], &mut reading.mistakes);
     }
@@ -131,6 +140,7 @@ pub(crate) fn guard(node: &Node, reading: &mut Reading) -> (Option<Guard>, Guard
             because: because?,
             instead: instead?,
             before,
+            during,
             after,
             read,
             require,

@@ -36,7 +36,7 @@ impl Shelf {
         match self {
             Self::Steps => &["id", "title", "when", "instruction", "on_failure", "phase"],
             Self::Checks => &["id", "title", "severity"],
-            Self::Guards => &["id", "title", "before", "after", "read"],
+            Self::Guards => &["id", "title", "before", "during", "after", "read"],
         }
     }
 }
