@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use runbook::effects::run_history::RunHistory;
+use runbook::effects::signals::Signals;
 use runbook::effects::system::System;
 use runbook::engine::{Engine, Rest};
 use runbook::execution::event::{Answer, Ending, Event, Resumed, StepVerdict};
@@ -225,7 +226,15 @@ impl<'a> Walk<'a> {
         let plan = Plan::new(case.runbook.clone(), &BTreeMap::new());
         let redactor = Redactor::default();
         Self {
-            engine: Engine::new(plan, state, journal, redactor, desk, hands),
+            engine: Engine::new(
+                plan,
+                state,
+                journal,
+                redactor,
+                desk,
+                hands,
+                Signals::default(),
+            ),
             case,
             home,
             seen,
