@@ -327,7 +327,7 @@ fn needs_person(plan: &Plan, question: &Question) -> Exit {
 
 fn refused(ground: &Ground) -> Exit {
     match ground {
-        Ground::FreezeLost { .. } => Exit::Frozen,
+        Ground::FreezeLost { .. } | Ground::FrozenByOthers { .. } => Exit::Frozen,
         Ground::FreezeUnknown { .. } => Exit::Unknown,
         Ground::Check(_) | Ground::PreflightStale => Exit::PreflightBlocks,
         Ground::Guard(_) | Ground::Denied { .. } | Ground::NoOption { .. } => Exit::GuardRefuses,

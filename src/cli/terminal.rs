@@ -236,6 +236,9 @@ impl Terminal {
                 (Some(Way::Retry), _) => Draft::Retry {
                     reason: self.line("What makes another try worth it?")?,
                 },
+                (Some(Way::FreezeAgain), _) => Draft::FreezeAgain {
+                    reason: self.line("Why is it right to go on?")?,
+                },
                 (Some(Way::LookAgain), _) => Draft::LookAgain,
                 (Some(Way::Skip), _) => Draft::Skip {
                     reason: self.line("Why is it left out?")?,

@@ -385,7 +385,7 @@ pub enum Ending {
     deny_unknown_fields
 )]
 pub enum Learned {
-    /// The freeze is ours.
+    /// The freeze is ours, from now on.
     Frozen {
         /// Its id.
         id: String,
@@ -396,6 +396,11 @@ pub enum Learned {
     },
     /// The freeze is released, and the gate says so.
     Released,
+    /// The freeze was not ours any more when it was to be released.
+    FreezeLost {
+        /// What was found instead: who ended it, when, why.
+        found: String,
+    },
     /// The run as the run history knows it now.
     Run(Json),
     /// The comment's id.
@@ -508,6 +513,11 @@ pub enum Ground {
     FreezeLost {
         /// What was found instead.
         found: String,
+    },
+    /// The freeze is ours, and others froze the target as well.
+    FrozenByOthers {
+        /// Their freezes, for people.
+        by: Vec<String>,
     },
     /// The freeze could not be read; treated as lost.
     FreezeUnknown {

@@ -43,6 +43,8 @@ pub struct StepState {
     pub readings: BTreeMap<Slug, Reading>,
     /// How its waiting stands.
     pub wait: Option<Waiting>,
+    /// Whether the freeze, which was lost, is taken again before anything else.
+    pub refreezing: bool,
 }
 
 /// How a step ended.
@@ -89,6 +91,24 @@ pub enum Failure {
         /// Why.
         reason: String,
     },
+}
+
+impl Failure {
+    /// Whether the freeze is not ours any more, so that trying again is of no use before it is.
+    #[must_use]
+    pub fn is_freeze_lost(&self) -> bool {
+        let lost = |ground: &Ground| matches!(ground, Ground::FreezeLost { .. });
+        matches!(self, Self::Refused { grounds } if grounds.iter().any(lost))
+    }
+
+    /// The freeze was found lost, in these words.
+    #[must_use]
+    pub(super) fn freeze_lost(found: &str) -> Self {
+        let found = found.to_owned();
+        Self::Refused {
+            grounds: vec![Ground::FreezeLost { found }],
+        }
+    }
 }
 
 /// A change of which nobody knows whether it took effect.

@@ -11,6 +11,7 @@ mod history;
 mod incident;
 mod incompatible;
 mod interrupted;
+mod lost_freeze;
 mod luck;
 mod partial_deployment;
 mod requests;

@@ -292,6 +292,7 @@ impl Bench {
         FreezeReading::Read {
             ours: self.state.freeze.as_ref().map(|f| (f.id.clone(), f.fence)),
             others: Vec::new(),
+            ended: None,
         }
     }
 
