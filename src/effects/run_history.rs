@@ -10,8 +10,8 @@ use crate::execution::event::{Ending, HistoryWork, Learned};
 use crate::execution::found::CameBack;
 use crate::execution::gate::FreezeReading;
 use crate::history::model::{
-    CheckResult, Freeze, FreezeId, FreezeState, GateDecision, Holder, LogLine, Reason, Release,
-    Run, RunState, Scope, Trust, TrustMark,
+    CheckResult, Comment, Freeze, FreezeId, FreezeState, GateDecision, Holder, LogLine, Reason,
+    Release, Run, RunState, Scope, Trust, TrustMark,
 };
 use crate::history::{
     FreezeRef, History, HistoryError, LogQuery, Released, RunFilter, Take, Taken, WhichFreezes,
@@ -235,16 +235,38 @@ impl RunHistory {
         key: &str,
         at: Timestamp,
     ) -> Result<Answered, HistoryError> {
-        let comment = self
+        let posted = self
             .history
             .comment(&self.run, &self.operator, body, Some(key), at)
-            .await?;
+            .await;
+        let (outcome, comment) = match posted {
+            Ok(comment) => ("posted".to_owned(), comment),
+            Err(why) => match self.posted(&why, body).await? {
+                // Before a crash took the record of it, by whoever was there then.
+                Some(comment) => {
+                    let before = format!("posted before, by {} at {}", comment.author, comment.at);
+                    (before, comment)
+                }
+                None => return Err(why),
+            },
+        };
         let document = serde_json::to_value(&comment).unwrap_or_default();
-        Ok(known(
-            "posted",
-            Some(Learned::Commented(comment.id.to_string())),
-            document,
-        ))
+        let learned = Learned::Commented(comment.id.to_string());
+        Ok(known(&outcome, Some(learned), document))
+    }
+
+    /// The comment that has the key already, where it says exactly this.
+    async fn posted(
+        &self,
+        refused: &HistoryError,
+        body: &str,
+    ) -> Result<Option<Comment>, HistoryError> {
+        let HistoryError::KeyReused { comment: id, .. } = refused else {
+            return Ok(None);
+        };
+        let comments = self.history.comments(&self.run).await?;
+        let same = |comment: &Comment| comment.id == *id && comment.body == body;
+        Ok(comments.into_iter().find(same))
     }
 
     async fn mark(

@@ -291,6 +291,8 @@ impl State {
         *step = StepState {
             attempts: step.attempts,
             changed: step.changed,
+            rounds: step.rounds,
+            comment: step.comment.take(),
             mark,
             ..Default::default()
         };
@@ -311,6 +313,7 @@ impl State {
                 let again = StepState {
                     attempts: step.attempts,
                     changed: step.changed,
+                    rounds: step.rounds + 1,
                     mark,
                     ..Default::default()
                 };

@@ -412,6 +412,9 @@ impl State {
             step.tries += 1;
             step.failure = None;
             step.changed |= change;
+            if let Work::History(HistoryWork::PostComment { body, .. }) = &started.work {
+                step.comment.get_or_insert_with(|| body.clone());
+            }
         }
         step.open = Some(OpenAttempt {
             work_of: started.work_of.clone(),

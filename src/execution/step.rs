@@ -27,6 +27,10 @@ pub struct StepState {
     pub changed: bool,
     /// Attempts at its own work, ever.
     pub attempts: u32,
+    /// How often the execution went back over it, so that it is done anew.
+    pub rounds: u32,
+    /// The text of its comment, as it was first to be posted in this round.
+    pub comment: Option<String>,
     /// Attempts at its own work since a person last decided about it.
     pub tries: u32,
     /// When its own work last ended.

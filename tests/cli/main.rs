@@ -3,6 +3,7 @@
 mod bad_deploy;
 mod before_anything;
 mod commands;
+mod comments;
 mod coverage;
 mod every_execution;
 mod fixture;
