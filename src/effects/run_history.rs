@@ -94,10 +94,10 @@ impl RunHistory {
                 reason,
                 lease,
             } => self.take(scope, reason, *lease, now).await,
-            HistoryWork::ReadRun => self
-                .view(now)
-                .await
-                .map(|view| known("read", Some(Learned::Run(view.clone())), view)),
+            HistoryWork::ReadRun => self.view(now).await.map(|view| {
+                let document = view.clone();
+                known("read", Some(Learned::Run { document }), view)
+            }),
             HistoryWork::ReadLogs => self.logs().await.map(|logs| known("read", None, logs)),
             HistoryWork::PostComment { body, key } => self.comment(body, key, now).await,
             HistoryWork::MarkTarget { trusted, reason } => self.mark(*trusted, reason, now).await,

@@ -401,8 +401,13 @@ pub enum Learned {
         /// What was found instead: who ended it, when, why.
         found: String,
     },
-    /// The run as the run history knows it now.
-    Run(Json),
+    /// The run as the run history knows it now. It may be larger than an entry may be, so the entry does not hold it:
+    /// it is the evidence of the attempt, and whoever reads the journal puts it in from there.
+    Run {
+        /// The document; null where nobody put it in, and then nothing follows from it.
+        #[serde(skip)]
+        document: Json,
+    },
     /// The comment's id.
     Commented(String),
     /// The target's mark was set.

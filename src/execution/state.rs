@@ -509,7 +509,7 @@ impl State {
             Learned::Released => self.freeze = None,
             // Until it is taken again it stays what we know of it: the fence that is not current any more.
             Learned::FreezeLost { .. } => {}
-            Learned::Run(run) => self.run = Some(run.clone()),
+            Learned::Run { document } => self.run = Some(document.clone()),
             Learned::Commented(_) => self.comments += 1,
             Learned::Marked => {}
         }

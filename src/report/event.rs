@@ -131,7 +131,10 @@ fn attempt_finished(finished: &AttemptFinished) -> String {
         }
         Some(Learned::Released) => lines.push("  released; the gate is clear of it".into()),
         Some(
-            Learned::Run(_) | Learned::Commented(_) | Learned::Marked | Learned::FreezeLost { .. },
+            Learned::Run { .. }
+            | Learned::Commented(_)
+            | Learned::Marked
+            | Learned::FreezeLost { .. },
         )
         | None => {}
     }

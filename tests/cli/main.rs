@@ -12,6 +12,7 @@ mod history;
 mod incident;
 mod incompatible;
 mod interrupted;
+mod large_run;
 mod lost_freeze;
 mod luck;
 mod partial_deployment;

@@ -393,7 +393,16 @@ pub(super) fn fold(entries: &[Entry]) -> Option<State> {
     Some(state)
 }
 
-/// The entries of a journal that is whole.
+/// The entries of an execution whose journal is whole, with what they name.
+pub(super) fn entries_in(case: &Case, folder: &Folder) -> Vec<Entry> {
+    let home = folder.restore();
+    let store = Store::open(home.path()).expect("opens");
+    let reading = store.read(case.id()).expect("reads");
+    assert_eq!(reading.tail, Tail::Whole);
+    reading.entries
+}
+
+/// The entries of a journal that is whole, without what they name.
 pub(super) fn entries_of(case: &Case, journal: &[u8]) -> Vec<Entry> {
     let reading = scan(journal, case.id());
     assert_eq!(reading.tail, Tail::Whole);
