@@ -12,6 +12,7 @@ use crate::clock::{Span, Timestamp};
 use crate::effects::console::{Console, Given, Reply};
 use crate::effects::hands::{Hands, Performed, Task};
 use crate::effects::live;
+use crate::effects::signals::{Heard, Signals};
 use crate::effects::stop::stop;
 use crate::execution::accept::accept;
 use crate::execution::event::{
@@ -22,7 +23,7 @@ use crate::execution::gate;
 use crate::execution::next::{Next, Performance, next};
 use crate::execution::plan::Plan;
 use crate::execution::question::{Draft, Question};
-use crate::execution::state::{Illegal, State};
+use crate::execution::state::{Illegal, Standing, State};
 use crate::ids::Field;
 use crate::journal::{AppendError, Journal};
 use crate::redact::Redactor;
@@ -80,6 +81,7 @@ pub struct Engine<C, H> {
     redactor: Redactor,
     console: C,
     hands: H,
+    signals: Signals,
 }
 
 impl<C: Console, H: Hands> Engine<C, H> {
@@ -91,6 +93,7 @@ impl<C: Console, H: Hands> Engine<C, H> {
         redactor: Redactor,
         console: C,
         hands: H,
+        signals: Signals,
     ) -> Self {
         Self {
             plan,
@@ -99,6 +102,7 @@ impl<C: Console, H: Hands> Engine<C, H> {
             redactor,
             console,
             hands,
+            signals,
         }
     }
 
@@ -129,6 +133,10 @@ impl<C: Console, H: Hands> Engine<C, H> {
     /// # Errors
     /// As [`Engine::run`].
     pub async fn advance(&mut self) -> Result<Option<Rest>, EngineError> {
+        let open = self.state.standing == Standing::Open;
+        if let Some(heard) = open.then(|| self.signals.take()).flatten() {
+            return self.pause(heard.reason()).map(Some);
+        }
         match next(&self.plan, &self.state, Timestamp::now()) {
             Next::Record(event) => self.record(event)?,
             Next::Perform(performance) => self.perform(performance).await?,
@@ -214,6 +222,10 @@ impl<C: Console, H: Hands> Engine<C, H> {
         } else {
             None
         };
+        if self.signals.heard().is_some() {
+            // Nothing is begun any more; whoever advances next hears it.
+            return Ok(());
+        }
         let fence = clearance.as_ref().map(|c| c.fence);
         let started = AttemptStarted {
             step: step.clone(),
@@ -266,7 +278,7 @@ impl<C: Console, H: Hands> Engine<C, H> {
         .map(drop)
     }
 
-    /// Performs work while showing what it prints and listening for Ctrl-C.
+    /// Performs work while showing what it prints. Ctrl-C stops it, and so does being told to leave.
     async fn watch(
         &mut self,
         step: &Step,
@@ -289,11 +301,16 @@ impl<C: Console, H: Hands> Engine<C, H> {
         let began = Instant::now();
         let mut tick = tokio::time::interval(TICK);
         let performing = self.hands.perform(task);
+        let signals = self.signals.clone();
         tokio::pin!(performing);
+        let mut stopping = false;
         let performed = loop {
             tokio::select! {
                 biased;
-                _ = tokio::signal::ctrl_c() => { stopper.stop(); }
+                _ = signals.wait(), if !stopping => {
+                    stopping = true;
+                    stopper.stop();
+                }
                 Some(line) = lines.recv() => self.console.live(&line.text),
                 performed = &mut performing => break performed,
                 _ = tick.tick() => {
@@ -304,6 +321,11 @@ impl<C: Console, H: Hands> Engine<C, H> {
         };
         while let Ok(line) = lines.try_recv() {
             self.console.live(&line.text);
+        }
+        // However often it was pressed, what it stopped has heard it. What came to its end is not stopped any more: then the
+        // next effect is.
+        if stopping && !matches!(performed.ending, Ending::Done { .. }) {
+            let _ = signals.take();
         }
         performed
     }
@@ -346,10 +368,7 @@ impl<C: Console, H: Hands> Engine<C, H> {
                 Ok(None)
             }
             Reply::Note(text) => self.record_answer(Event::NoteAdded { text }).map(|()| None),
-            Reply::Pause { reason } => {
-                self.record(Event::Paused { reason })?;
-                Ok(Some(Rest::Paused))
-            }
+            Reply::Pause { reason } => self.pause(reason).map(Some),
             Reply::Abort { reason } => {
                 self.record(Event::Aborted { reason })?;
                 Ok(Some(Rest::Ended))
@@ -364,6 +383,11 @@ impl<C: Console, H: Hands> Engine<C, H> {
                 }))
             }
         }
+    }
+
+    fn pause(&mut self, reason: String) -> Result<Rest, EngineError> {
+        self.record(Event::Paused { reason })?;
+        Ok(Rest::Paused)
     }
 
     /// Records what a person said, unless it is too long.
@@ -437,14 +461,22 @@ impl<C: Console, H: Hands> Engine<C, H> {
 
     async fn sleep(&mut self, until: Timestamp) -> Result<(), EngineError> {
         let span = until.since(Timestamp::now()).as_std();
-        tokio::select! {
-            () = tokio::time::sleep(span) => Ok(()),
-            _ = tokio::signal::ctrl_c() => {
-                let Some((_, step)) = self.plan.position(&self.state) else { return Ok(()) };
-                let verdict = StepVerdict::Failed { why: "the operator stopped the waiting".into() };
-                self.record(Event::StepJudged { step: step.id.clone(), verdict, guards: Vec::new() })
-            }
-        }
+        let heard = tokio::select! {
+            () = tokio::time::sleep(span) => return Ok(()),
+            heard = self.signals.wait() => heard,
+        };
+        let position = self.plan.position(&self.state);
+        let (Heard::Interrupt, Some((_, step))) = (heard, position) else {
+            return Ok(());
+        };
+        let _ = self.signals.take();
+        let step = step.id.clone();
+        let why = "the operator stopped the waiting".into();
+        self.record(Event::StepJudged {
+            step,
+            verdict: StepVerdict::Failed { why },
+            guards: Vec::new(),
+        })
     }
 }
 

@@ -13,7 +13,12 @@ struct Desk {
 
 impl Desk {
     fn open(home: tempfile::TempDir, args: &[&str]) -> Self {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_runbook"));
+        // Line by line, as on a serial line: no cursor movement is needed to read it.
+        Self::at("dumb", env!("CARGO_BIN_EXE_runbook"), args, home)
+    }
+
+    fn at(term: &str, program: &str, args: &[&str], home: tempfile::TempDir) -> Self {
+        let mut command = Command::new(program);
         command
             .args(args)
             .current_dir(home.path())
@@ -23,8 +28,7 @@ impl Desk {
             .env("RUNBOOK_HOME", home.path().join("state"))
             .env("RUNBOOK_OPERATOR", "alice")
             .env("NO_COLOR", "1")
-            // Line by line, as on a serial line: no cursor movement is needed to read it.
-            .env("TERM", "dumb");
+            .env("TERM", term);
         let options = Options::default()
             .timeout_ms(Some(30_000))
             .strip_ansi_escape_codes(true);
@@ -74,6 +78,24 @@ impl Desk {
             .types("only the new digest");
         self.sees("write or remove data wrongly?").types("no");
         self.sees("data_damage_query").types("select 1; 0 rows")
+    }
+
+    /// The process that drives the only execution.
+    fn driver(&self) -> rustix::process::Pid {
+        let mut folders = vec![self.home.path().join("state")];
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder).expect("a directory") {
+                let path = entry.expect("an entry").path();
+                if path.is_dir() {
+                    folders.push(path);
+                } else if path.ends_with("driver.lock") {
+                    let pid = std::fs::read_to_string(path).expect("a pid");
+                    let pid = pid.trim().parse().expect("a number");
+                    return rustix::process::Pid::from_raw(pid).expect("a pid");
+                }
+            }
+        }
+        panic!("nobody drives")
     }
 
     fn ends_with(mut self, code: i32) -> tempfile::TempDir {
@@ -150,6 +172,35 @@ fn leaving_answers_nothing_and_loses_nothing() {
         .sees("Nothing was changed.")
         .sees("nothing real was frozen");
     desk.ends_with(1);
+}
+
+#[test]
+fn being_told_to_end_at_a_prompt_leaves_and_gives_the_terminal_back() {
+    for term in ["dumb", "xterm"] {
+        let program = env!("CARGO_BIN_EXE_runbook");
+        let shell = format!("{program} drill bad-deploy; echo left with $?; stty -a");
+        let mut desk = Desk::at(
+            term,
+            "sh",
+            &["-c", &shell],
+            tempfile::tempdir().expect("a directory"),
+        );
+        desk.sees("that you were called for?")
+            .types("yes")
+            .sees("What does not work");
+        let pid = desk.driver();
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("it is there");
+        desk.sees("Paused: the tool was told to end (SIGTERM)")
+            .sees("Go on with `runbook resume")
+            .sees("left with 130")
+            .sees(" icanon");
+        let home = desk.ends_with(0);
+        let mut desk = Desk::open(home, &["resume"]);
+        desk.sees("Resumed")
+            .sees("that you were called for?")
+            .presses('d');
+        desk.ends_with(130);
+    }
 }
 
 #[test]

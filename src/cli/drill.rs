@@ -22,7 +22,6 @@ use super::context::Here;
 use super::documents::{self, Applied};
 use super::error::{CliError, Exit};
 use super::executions::{Kept, drill_home};
-use super::scripted::Scripted;
 use super::start::{Ready, Resuming, begin, current_text, go_on, tool};
 use super::stepping::{self, Desk, Programs, read_answers};
 
@@ -163,7 +162,7 @@ fn desk(
         scenario.id().as_str(),
         runbook,
     )?;
-    Ok(Desk::Scripted(Scripted::new(answers)))
+    Desk::scripted(answers)
 }
 
 fn plane(scenario: &Scenario, home: &Path) -> Result<ControlPlane, CliError> {

@@ -93,6 +93,7 @@ pub(crate) async fn freeze(here: &mut Here, verb: &FreezeVerb) -> Result<Exit, C
                 by: here.operator.clone(),
                 reason: reason.clone(),
                 at: here.now(),
+                execution: None,
             };
             release_freeze(here, which, *fence, &release).await
         }
@@ -158,7 +159,7 @@ async fn list(
         for freeze in &freezes.readable {
             here.out.data(in_words(freeze))?;
             if let (FreezeState::Released, Some(release)) = (freeze.state, &freeze.release) {
-                let Release { by, reason, at } = release;
+                let Release { by, reason, at, .. } = release;
                 here.out
                     .data(format_args!("    released by {by} at {at}: {reason}"))?;
             }

@@ -145,7 +145,7 @@ async fn look(here: &Here, plan: &Plan, ready: &Ready) -> Result<State, CliError
                 outcome: "read".into(),
                 code: None,
             },
-            Some(Learned::Run(run)),
+            Some(Learned::Run { document: run }),
             BTreeMap::new(),
         )?;
     }

@@ -239,7 +239,8 @@ pub(crate) fn hands(
         history: RunHistory {
             history,
             execution: state.opened.id,
-            operator: state.operator.name.clone(),
+            // Who acts now; whoever resumes is not yet in the state.
+            operator: here.operator.clone(),
             host: here.host.clone(),
             run: state.opened.run_id.clone(),
             target: state.opened.target.clone(),

@@ -8,6 +8,7 @@ use crate::clock::Span;
 use crate::effects::answers::Answers;
 use crate::effects::command::find_tool;
 use crate::effects::console::{Console, Reply};
+use crate::effects::signals::Signals;
 use crate::effects::system::{Endpoint, System};
 use crate::engine::{Engine, EngineError, Rest};
 use crate::execution::event::{Event, Ground};
@@ -27,8 +28,14 @@ use super::error::{CliError, Exit};
 use super::scripted::Scripted;
 use super::terminal::Terminal;
 
+/// Where an execution is stepped through: who answers, and what is heard there.
+pub(crate) struct Desk {
+    who: Who,
+    signals: Signals,
+}
+
 /// Whoever answers: a person, or a file.
-pub(crate) enum Desk {
+enum Who {
     /// A person.
     Terminal(Box<Terminal>),
     /// A file, or nobody.
@@ -42,26 +49,47 @@ impl Desk {
             let bytes = super::documents::read(path)?;
             let folder = path.parent().unwrap_or(Path::new("."));
             let answers = read_answers(&bytes, folder, &path.display().to_string(), runbook)?;
-            return Ok(Self::Scripted(Scripted::new(answers)));
+            return Self::scripted(answers);
         }
-        if std::io::stdin().is_terminal() && std::io::stderr().is_terminal() {
-            let terminal = Terminal::new().map_err(|error| {
-                CliError::new(Exit::PersonNeeded, "the terminal cannot be used").caused_by(&error)
-            })?;
-            return Ok(Self::Terminal(Box::new(terminal)));
+        if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
+            return Self::scripted(Answers::default());
         }
-        Ok(Self::Scripted(Scripted::new(Answers::default())))
+        let signals = listen()?;
+        let terminal = Terminal::new(signals.clone()).map_err(|error| {
+            CliError::new(Exit::PersonNeeded, "the terminal cannot be used").caused_by(&error)
+        })?;
+        let who = Who::Terminal(Box::new(terminal));
+        Ok(Self { who, signals })
+    }
+
+    /// These answers, and nobody for the rest.
+    pub(crate) fn scripted(answers: Answers) -> Result<Self, CliError> {
+        Ok(Self {
+            who: Who::Scripted(Scripted::new(answers)),
+            signals: listen()?,
+        })
+    }
+
+    /// Asks for an input before the execution begins; nothing where there is nobody to ask.
+    pub(crate) fn input(&mut self, input: &Input) -> Option<serde_json::Value> {
+        match &mut self.who {
+            Who::Terminal(terminal) => terminal.input(input),
+            Who::Scripted(_) => None,
+        }
+    }
+
+    fn console(&mut self) -> &mut dyn Console {
+        match &mut self.who {
+            Who::Terminal(terminal) => terminal.as_mut(),
+            Who::Scripted(scripted) => scripted,
+        }
     }
 }
 
-impl Desk {
-    /// Asks for an input before the execution begins; nothing where there is nobody to ask.
-    pub(crate) fn input(&mut self, input: &Input) -> Option<serde_json::Value> {
-        match self {
-            Self::Terminal(terminal) => terminal.input(input),
-            Self::Scripted(_) => None,
-        }
-    }
+fn listen() -> Result<Signals, CliError> {
+    Signals::listen().map_err(|error| {
+        CliError::new(Exit::Failed, "failed to listen for Ctrl-C").caused_by(&error)
+    })
 }
 
 /// Reads answers and holds them against the runbook, so that a misspelt step is found before anything begins.
@@ -87,38 +115,23 @@ pub(crate) fn read_answers(
 
 impl Console for Desk {
     fn recorded(&mut self, plan: &Plan, state: &State, event: &Event) {
-        match self {
-            Self::Terminal(terminal) => terminal.recorded(plan, state, event),
-            Self::Scripted(scripted) => scripted.recorded(plan, state, event),
-        }
+        self.console().recorded(plan, state, event);
     }
 
     fn live(&mut self, line: &str) {
-        match self {
-            Self::Terminal(terminal) => terminal.live(line),
-            Self::Scripted(scripted) => scripted.live(line),
-        }
+        self.console().live(line);
     }
 
     fn elapsed(&mut self, span: Span) {
-        match self {
-            Self::Terminal(terminal) => terminal.elapsed(span),
-            Self::Scripted(scripted) => scripted.elapsed(span),
-        }
+        self.console().elapsed(span);
     }
 
     fn ask(&mut self, plan: &Plan, state: &State, question: &Question) -> Reply {
-        match self {
-            Self::Terminal(terminal) => terminal.ask(plan, state, question),
-            Self::Scripted(scripted) => scripted.ask(plan, state, question),
-        }
+        self.console().ask(plan, state, question)
     }
 
     fn not_accepted(&mut self, why: &str) {
-        match self {
-            Self::Terminal(terminal) => terminal.not_accepted(why),
-            Self::Scripted(scripted) => scripted.not_accepted(why),
-        }
+        self.console().not_accepted(why);
     }
 }
 
@@ -236,7 +249,8 @@ pub(crate) async fn step_through(
         hands,
         desk,
     } = bench;
-    let mut engine = Engine::new(plan, state, journal, redactor, desk, hands);
+    let signals = desk.signals.clone();
+    let mut engine = Engine::new(plan, state, journal, redactor, desk, hands, signals);
     let rest = async {
         for event in first {
             engine.record(event)?;
@@ -313,7 +327,7 @@ fn needs_person(plan: &Plan, question: &Question) -> Exit {
 
 fn refused(ground: &Ground) -> Exit {
     match ground {
-        Ground::FreezeLost { .. } => Exit::Frozen,
+        Ground::FreezeLost { .. } | Ground::FrozenByOthers { .. } => Exit::Frozen,
         Ground::FreezeUnknown { .. } => Exit::Unknown,
         Ground::Check(_) | Ground::PreflightStale => Exit::PreflightBlocks,
         Ground::Guard(_) | Ground::Denied { .. } | Ground::NoOption { .. } => Exit::GuardRefuses,

@@ -2,7 +2,7 @@
 //!
 //! Words that begin with a colon are for the tool, at every prompt: `:help`, `:note TEXT`, `:pause`, `:cannot REASON`,
 //! `:abort REASON`, `:why`. Everything else answers the question. Ctrl-C at a prompt explains itself once and then pauses; the end of
-//! input pauses. Neither answers anything.
+//! input pauses, and so does a signal to leave. None of them answers anything.
 
 use std::collections::BTreeMap;
 
@@ -11,6 +11,7 @@ use serde_json::Value as Json;
 
 use crate::clock::Span;
 use crate::effects::console::{Console, Given, Reply};
+use crate::effects::signals::Signals;
 use crate::execution::event::Event;
 use crate::execution::found::wanted;
 use crate::execution::plan::Plan;
@@ -47,9 +48,9 @@ impl Terminal {
     ///
     /// # Errors
     /// Where the terminal cannot be used.
-    pub(crate) fn new() -> Result<Self, ReadlineError> {
+    pub(crate) fn new(signals: Signals) -> Result<Self, ReadlineError> {
         Ok(Self {
-            editor: Editor::new()?,
+            editor: Editor::new(signals)?,
             narrator: Narrator::default(),
             told_failure: false,
             typed: Default::default(),
@@ -234,6 +235,9 @@ impl Terminal {
             let draft = match (way, line.as_str()) {
                 (Some(Way::Retry), _) => Draft::Retry {
                     reason: self.line("What makes another try worth it?")?,
+                },
+                (Some(Way::FreezeAgain), _) => Draft::FreezeAgain {
+                    reason: self.line("Why is it right to go on?")?,
                 },
                 (Some(Way::LookAgain), _) => Draft::LookAgain,
                 (Some(Way::Skip), _) => Draft::Skip {

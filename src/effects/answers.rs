@@ -65,6 +65,7 @@ struct Reject {
 #[serde(rename_all = "kebab-case")]
 enum Then {
     Retry,
+    FreezeAgain,
     LookAgain,
     DoneByHand,
     Skip,
@@ -194,6 +195,7 @@ impl Parts {
         let _ = ways;
         let (draft, given) = match then {
             Then::Retry => (Draft::Retry { reason }, Vec::new()),
+            Then::FreezeAgain => (Draft::FreezeAgain { reason }, Vec::new()),
             Then::LookAgain => (Draft::LookAgain, Vec::new()),
             Then::Skip => (Draft::Skip { reason }, Vec::new()),
             Then::Back => (Draft::BackTo { reason }, Vec::new()),

@@ -11,6 +11,7 @@ pub mod hands;
 pub mod live;
 pub mod request;
 pub mod run_history;
+pub mod signals;
 pub mod stop;
 pub mod system;
 

@@ -10,11 +10,11 @@ use crate::execution::event::{Ending, HistoryWork, Learned};
 use crate::execution::found::CameBack;
 use crate::execution::gate::FreezeReading;
 use crate::history::model::{
-    CheckResult, Freeze, FreezeId, GateDecision, Holder, LogLine, Reason, Release, Run, RunState,
-    Scope, Trust, TrustMark,
+    CheckResult, Comment, Freeze, FreezeId, FreezeState, GateDecision, Holder, LogLine, Reason,
+    Release, Run, RunState, Scope, Trust, TrustMark,
 };
 use crate::history::{
-    FreezeRef, History, HistoryError, LogQuery, Released, RunFilter, Take, Taken,
+    FreezeRef, History, HistoryError, LogQuery, Released, RunFilter, Take, Taken, WhichFreezes,
 };
 use crate::ids::{ExecutionId, Principal, RunId, Target};
 
@@ -64,19 +64,25 @@ impl RunHistory {
                 why: verdict.unreadable.join("; "),
             };
         }
-        match self.history.covering(&self.target).await {
-            Err(why) => FreezeReading::Unreadable {
-                why: in_words(&why),
-            },
-            Ok(freezes) => {
-                let ours = freezes
-                    .into_iter()
-                    .find(|f| f.holder.execution == Some(self.execution));
-                FreezeReading::Read {
-                    ours: ours.map(|f| (f.id.to_string(), f.fence)),
-                    others: verdict.freezes.iter().map(held).collect(),
-                }
+        let freezes = match self.history.freezes(WhichFreezes::All).await {
+            Ok(freezes) => freezes.readable,
+            Err(why) => {
+                return FreezeReading::Unreadable {
+                    why: in_words(&why),
+                };
             }
+        };
+        let mut own = freezes
+            .iter()
+            .filter(|f| f.holder.execution == Some(self.execution));
+        let asked = Scope::from(&self.target);
+        let active = own
+            .clone()
+            .find(|f| f.state == FreezeState::Active && f.scope.overlaps(&asked));
+        FreezeReading::Read {
+            ours: active.map(|f| (f.id.to_string(), f.fence)),
+            others: verdict.freezes.iter().map(held).collect(),
+            ended: own.next_back().and_then(ended),
         }
     }
 
@@ -88,10 +94,10 @@ impl RunHistory {
                 reason,
                 lease,
             } => self.take(scope, reason, *lease, now).await,
-            HistoryWork::ReadRun => self
-                .view(now)
-                .await
-                .map(|view| known("read", Some(Learned::Run(view.clone())), view)),
+            HistoryWork::ReadRun => self.view(now).await.map(|view| {
+                let document = view.clone();
+                known("read", Some(Learned::Run { document }), view)
+            }),
             HistoryWork::ReadLogs => self.logs().await.map(|logs| known("read", None, logs)),
             HistoryWork::PostComment { body, key } => self.comment(body, key, now).await,
             HistoryWork::MarkTarget { trusted, reason } => self.mark(*trusted, reason, now).await,
@@ -124,37 +130,33 @@ impl RunHistory {
             lease: Some(lease),
             at,
         };
-        let (outcome, freeze) = match self.history.take(take).await? {
-            Taken::Held(freeze) => {
-                return Ok(refused(format!("already frozen: {}", held(&freeze))));
-            }
-            Taken::Now(freeze) => ("frozen", freeze),
-            Taken::Already(freeze) => ("held already", freeze),
-        };
+        let taken = self.history.take(take).await?;
         // Freezes of other scopes may cover the target as well; then nothing may be changed under ours.
         let others = self
             .history
             .gate(&self.target, Some(self.execution), at)
             .await;
-        if others.decision != GateDecision::Clear {
-            let why = others
-                .freezes
-                .iter()
-                .map(held)
-                .chain(others.unreadable)
-                .collect::<Vec<_>>()
-                .join("; ");
-            let back = Release {
-                by: self.operator.clone(),
-                reason: freeze.reason.clone(),
-                at,
-            };
-            let _ = self
-                .history
-                .release(&FreezeRef::Id(freeze.id), freeze.fence, &back)
-                .await?;
-            return Ok(refused(format!("already frozen: {why}")));
-        }
+        let others = others.freezes.iter().map(held).chain(others.unreadable);
+        let others: Vec<String> = others.collect();
+        let (outcome, freeze) = match taken {
+            Taken::Held(freeze) => {
+                return Ok(refused(format!("already frozen: {}", held(&freeze))));
+            }
+            // What was ours before stays so, whatever others did meanwhile.
+            Taken::Already(_) if !others.is_empty() => {
+                return Ok(refused(format!("already frozen: {}", others.join("; "))));
+            }
+            Taken::Now(freeze) if !others.is_empty() => {
+                let back = self.release_of(freeze.reason, at);
+                let _ = self
+                    .history
+                    .release(&FreezeRef::Id(freeze.id), freeze.fence, &back)
+                    .await?;
+                return Ok(refused(format!("already frozen: {}", others.join("; "))));
+            }
+            Taken::Now(freeze) => ("frozen", freeze),
+            Taken::Already(freeze) => ("held already", freeze),
+        };
         let learned = Learned::Frozen {
             id: freeze.id.to_string(),
             fence: freeze.fence,
@@ -173,38 +175,35 @@ impl RunHistory {
         let Ok(reason) = reason.parse::<Reason>() else {
             return Ok(refused(format!("`{reason}` is not a reason")));
         };
-        let ours = self
-            .history
-            .freezes(crate::history::WhichFreezes::All)
-            .await?
-            .readable;
+        let ours = self.history.freezes(WhichFreezes::All).await?.readable;
         let ours = ours
             .into_iter()
             .find(|f| f.holder.execution == Some(self.execution) && f.fence == fence);
         let Some(freeze) = ours else {
-            return Ok(refused(format!(
-                "this execution holds no freeze with fence {fence}"
-            )));
+            let found = format!("the run history has none of this execution with fence {fence}");
+            return Ok(lost(&found));
         };
-        let release = Release {
-            by: self.operator.clone(),
-            reason,
-            at,
-        };
-        let ended = self
+        let release = self.release_of(reason, at);
+        let released = self
             .history
             .release(&FreezeRef::Id(freeze.id), fence, &release)
             .await?;
-        let outcome = match ended {
+        match released {
             Released::Stale(now) => {
                 return Ok(refused(format!(
                     "the fence is {} now; nothing was released",
                     now.fence
                 )));
             }
-            Released::Now(_) => "released".to_owned(),
-            Released::Already(freeze) => released_before(&freeze, &release),
-        };
+            Released::Already(freeze) => {
+                let by = freeze.release.as_ref().and_then(|r| r.execution);
+                if by != Some(self.execution) {
+                    let found = ended(&freeze).unwrap_or_else(|| "it was released".into());
+                    return Ok(lost(&found));
+                }
+            }
+            Released::Now(_) => {}
+        }
         let id: FreezeId = freeze.id;
         let still = self
             .history
@@ -217,7 +216,17 @@ impl RunHistory {
         }
         let verdict = self.history.gate(&self.target, None, at).await;
         let document = serde_json::to_value(&verdict).unwrap_or_default();
-        Ok(known(&outcome, Some(Learned::Released), document))
+        Ok(known("released", Some(Learned::Released), document))
+    }
+
+    /// The release of a freeze by this execution, so that it knows it again after a crash.
+    fn release_of(&self, reason: Reason, at: Timestamp) -> Release {
+        Release {
+            by: self.operator.clone(),
+            reason,
+            at,
+            execution: Some(self.execution),
+        }
     }
 
     async fn comment(
@@ -226,16 +235,38 @@ impl RunHistory {
         key: &str,
         at: Timestamp,
     ) -> Result<Answered, HistoryError> {
-        let comment = self
+        let posted = self
             .history
             .comment(&self.run, &self.operator, body, Some(key), at)
-            .await?;
+            .await;
+        let (outcome, comment) = match posted {
+            Ok(comment) => ("posted".to_owned(), comment),
+            Err(why) => match self.posted(&why, body).await? {
+                // Before a crash took the record of it, by whoever was there then.
+                Some(comment) => {
+                    let before = format!("posted before, by {} at {}", comment.author, comment.at);
+                    (before, comment)
+                }
+                None => return Err(why),
+            },
+        };
         let document = serde_json::to_value(&comment).unwrap_or_default();
-        Ok(known(
-            "posted",
-            Some(Learned::Commented(comment.id.to_string())),
-            document,
-        ))
+        let learned = Learned::Commented(comment.id.to_string());
+        Ok(known(&outcome, Some(learned), document))
+    }
+
+    /// The comment that has the key already, where it says exactly this.
+    async fn posted(
+        &self,
+        refused: &HistoryError,
+        body: &str,
+    ) -> Result<Option<Comment>, HistoryError> {
+        let HistoryError::KeyReused { comment: id, .. } = refused else {
+            return Ok(None);
+        };
+        let comments = self.history.comments(&self.run).await?;
+        let same = |comment: &Comment| comment.id == *id && comment.body == body;
+        Ok(comments.into_iter().find(same))
     }
 
     async fn mark(
@@ -391,14 +422,11 @@ fn unresolved(run: &Run) -> Vec<&str> {
         .collect()
 }
 
-/// How a freeze ended that is not there to be released any more. That somebody else ended it is said: from then on, others
-/// could change the target.
-fn released_before(freeze: &Freeze, wanted: &Release) -> String {
-    let by = freeze.release.as_ref();
-    match by.filter(|by| by.by != wanted.by || by.reason != wanted.reason) {
-        Some(Release { by, reason, at }) => format!("released before, by {by} at {at}: {reason};"),
-        None => "released".to_owned(),
-    }
+/// How a freeze ended, in one line: by whom, when, why; nothing where it holds.
+fn ended(freeze: &Freeze) -> Option<String> {
+    let Release { by, reason, at, .. } = freeze.release.as_ref()?;
+    let scope = &freeze.scope;
+    Some(format!("{scope} was released by {by} at {at} ({reason})"))
 }
 
 /// A freeze in one line: what, by whom, why, since when, and for which execution.
@@ -430,6 +458,16 @@ fn refused(why: String) -> Answered {
         ending: Ending::NotPerformed { why },
         learned: None,
         document: None,
+    }
+}
+
+/// The freeze is not this execution's any more, and nothing was done about it.
+fn lost(found: &str) -> Answered {
+    Answered {
+        learned: Some(Learned::FreezeLost {
+            found: found.to_owned(),
+        }),
+        ..refused(format!("the freeze is not ours any more: {found}"))
     }
 }
 

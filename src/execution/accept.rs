@@ -325,6 +325,11 @@ fn way_on(
         Draft::Retry { reason } if open(|w| *w == Way::Retry) => Ok(Answer::Retry {
             reason: given(&reason)?,
         }),
+        Draft::FreezeAgain { reason } if open(|w| *w == Way::FreezeAgain) => {
+            Ok(Answer::FreezeAgain {
+                reason: given(&reason)?,
+            })
+        }
         Draft::LookAgain if open(|w| *w == Way::LookAgain) => Ok(Answer::LookAgain),
         Draft::DoneByHand { found, reason } if open(|w| *w == Way::DoneByHand) => {
             done_by_hand(plan, state, step, found, &reason, now)

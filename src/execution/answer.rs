@@ -58,6 +58,11 @@ pub enum Answer {
         /// What makes another try worth it.
         reason: String,
     },
+    /// The freeze was lost and is to be taken again; after that every gate is measured again.
+    FreezeAgain {
+        /// Why it is right to go on.
+        reason: String,
+    },
     /// What had to hold after the step is to be measured again; nothing is performed.
     LookAgain,
     /// The work was done, though not by the machine, or not as far as it could tell.
@@ -213,18 +218,15 @@ impl State {
             }
             Answer::Retry { .. } if step.doubt.is_some() => return illegal("the step is in doubt"),
             Answer::Retry { .. } | Answer::LookAgain if !stuck => return illegal("nothing failed"),
-            Answer::Retry { .. } => {
-                // Every gate is measured again; that takes the preflight in.
-                self.preflight_at = None;
-                self.closing_at = None;
-                let step = self.steps(id);
-                let again = StepState {
-                    attempts: step.attempts,
-                    changed: step.changed,
-                    mark: events,
-                    ..Default::default()
-                };
-                *step = again;
+            Answer::Retry { .. } => self.begin_again(id),
+            Answer::FreezeAgain { .. }
+                if !step.failure.as_ref().is_some_and(Failure::is_freeze_lost) =>
+            {
+                return illegal("the freeze was not found lost");
+            }
+            Answer::FreezeAgain { .. } => {
+                self.begin_again(id);
+                self.steps(id).refreezing = true;
             }
             Answer::LookAgain => {
                 step.failure = None;
@@ -280,6 +282,22 @@ impl State {
         Ok(())
     }
 
+    /// Every gate is measured again; that takes the preflight in.
+    fn begin_again(&mut self, id: &Slug) {
+        self.preflight_at = None;
+        self.closing_at = None;
+        let mark = self.events;
+        let step = self.steps(id);
+        *step = StepState {
+            attempts: step.attempts,
+            changed: step.changed,
+            rounds: step.rounds,
+            comment: step.comment.take(),
+            mark,
+            ..Default::default()
+        };
+    }
+
     fn reopen(&mut self, current: &Slug, reopened: &[Slug]) -> Result<(), Illegal> {
         let changed = |id: &&Slug| *id != current && self.steps.get(*id).is_some_and(|s| s.changed);
         if let Some(step) = reopened.iter().find(changed) {
@@ -295,6 +313,7 @@ impl State {
                 let again = StepState {
                     attempts: step.attempts,
                     changed: step.changed,
+                    rounds: step.rounds + 1,
                     mark,
                     ..Default::default()
                 };

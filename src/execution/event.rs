@@ -385,7 +385,7 @@ pub enum Ending {
     deny_unknown_fields
 )]
 pub enum Learned {
-    /// The freeze is ours.
+    /// The freeze is ours, from now on.
     Frozen {
         /// Its id.
         id: String,
@@ -396,8 +396,18 @@ pub enum Learned {
     },
     /// The freeze is released, and the gate says so.
     Released,
-    /// The run as the run history knows it now.
-    Run(Json),
+    /// The freeze was not ours any more when it was to be released.
+    FreezeLost {
+        /// What was found instead: who ended it, when, why.
+        found: String,
+    },
+    /// The run as the run history knows it now. It may be larger than an entry may be, so the entry does not hold it:
+    /// it is the evidence of the attempt, and whoever reads the journal puts it in from there.
+    Run {
+        /// The document; null where nobody put it in, and then nothing follows from it.
+        #[serde(skip)]
+        document: Json,
+    },
     /// The comment's id.
     Commented(String),
     /// The target's mark was set.
@@ -508,6 +518,11 @@ pub enum Ground {
     FreezeLost {
         /// What was found instead.
         found: String,
+    },
+    /// The freeze is ours, and others froze the target as well.
+    FrozenByOthers {
+        /// Their freezes, for people.
+        by: Vec<String>,
     },
     /// The freeze could not be read; treated as lost.
     FreezeUnknown {

@@ -28,6 +28,8 @@ pub enum FreezeReading {
         ours: Option<(String, u64)>,
         /// Active freezes of others that cover the target, for people.
         others: Vec<String>,
+        /// How the last freeze of this execution ended, where it did and the run history knows: by whom, when, why.
+        ended: Option<String>,
     },
     /// It could not be read, which is treated as frozen by somebody else.
     Unreadable {
@@ -55,7 +57,7 @@ pub fn clear(
     grounds.extend(unconfirmed(state, step, work));
     grounds.extend(unapproved(plan, state, step, work, now));
     match freeze_held(state, reading) {
-        Err(ground) => grounds.push(ground),
+        Err(lost) => grounds.extend(lost),
         Ok((freeze, fence)) if grounds.is_empty() => {
             return Ok(Clearance {
                 freeze,
@@ -256,22 +258,35 @@ fn preflight_grounds(plan: &Plan, state: &State, now: Timestamp) -> Vec<Ground> 
     }
 }
 
-fn freeze_held(state: &State, reading: &FreezeReading) -> Result<(String, u64), Ground> {
+/// The freeze that is ours, in the journal and in the run history alike, with no other one on the target.
+fn freeze_held(state: &State, reading: &FreezeReading) -> Result<(String, u64), Vec<Ground>> {
+    let (ours, others, ended) = match reading {
+        FreezeReading::Unreadable { why } => {
+            return Err(vec![Ground::FreezeUnknown { why: why.clone() }]);
+        }
+        FreezeReading::Read {
+            ours,
+            others,
+            ended,
+        } => (ours, others, ended),
+    };
     let held = state.freeze.as_ref().map(|f| (f.id.clone(), f.fence));
-    match reading {
-        FreezeReading::Unreadable { why } => Err(Ground::FreezeUnknown { why: why.clone() }),
-        FreezeReading::Read { others, .. } if !others.is_empty() => Err(Ground::FreezeLost {
-            found: format!("also frozen by others: {}", others.join("; ")),
-        }),
-        FreezeReading::Read { ours, .. } => match (ours, held) {
-            (Some(ours), Some(held)) if *ours == held => Ok(held),
-            (Some((id, fence)), _) => Err(Ground::FreezeLost {
-                found: format!("freeze {id} with fence {fence}"),
-            }),
-            (None, _) => Err(Ground::FreezeLost {
-                found: "no active freeze of this execution".into(),
-            }),
-        },
+    let mut grounds = Vec::new();
+    if ours.is_none() || *ours != held {
+        let found = match (ours, ended) {
+            (Some((id, fence)), _) => format!("there is freeze {id} with fence {fence}"),
+            (None, Some(ended)) => ended.clone(),
+            (None, None) => "no active freeze of this execution".into(),
+        };
+        grounds.push(Ground::FreezeLost { found });
+    }
+    if !others.is_empty() {
+        let by = others.clone();
+        grounds.push(Ground::FrozenByOthers { by });
+    }
+    match held {
+        Some(held) if grounds.is_empty() => Ok(held),
+        Some(_) | None => Err(grounds),
     }
 }
 

@@ -120,6 +120,9 @@ impl<'a> Course<'a> {
         if let Some(failure) = &self.at.failure {
             return self.after_failure(failure);
         }
+        if self.at.refreezing {
+            return self.freeze_again();
+        }
         if self.at.performed {
             self.judge()
         } else {
@@ -153,6 +156,26 @@ impl<'a> Course<'a> {
                 .refuse_before()
                 .or_else(|| self.check(*set))
                 .unwrap_or_else(|| self.judge()),
+        }
+    }
+
+    /// Performs the step that takes the freeze, on behalf of the one under way.
+    fn freeze_again(&self) -> Next {
+        let takes = |step: &&Step| step.action == Action::History(HistoryCall::TakeFreeze);
+        let Some(freezing) = self.plan.runbook().steps.iter().find(takes) else {
+            let why = "the runbook has no step that takes one".to_owned();
+            return self.unknown("how to take the freeze again", why);
+        };
+        let work_of = freezing.id.clone();
+        match render(self.plan, self.state, freezing, self.now) {
+            Ok(work) => Next::Perform(Performance {
+                step: self.step.id.clone(),
+                attempt: self.at.readings.get(&work_of).map_or(0, |r| r.count) + 1,
+                work_of,
+                work,
+                change: false,
+            }),
+            Err(unrendered) => self.unknown("how to take the freeze again", unrendered.why),
         }
     }
 
@@ -565,6 +588,9 @@ impl<'a> Course<'a> {
             Action::ByHand | Action::Command(_) | Action::Request(_)
         );
         let mut ways = match failure {
+            Failure::Refused { .. } if failure.is_freeze_lost() => {
+                vec![Way::FreezeAgain, Way::Retry]
+            }
             Failure::Attempt { .. } if by_hand => vec![Way::Retry, Way::DoneByHand],
             Failure::Attempt { .. } | Failure::Refused { .. } | Failure::Rejected { .. } => {
                 vec![Way::Retry]

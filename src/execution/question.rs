@@ -76,6 +76,8 @@ pub enum Asked {
 pub enum Way {
     /// Perform the step again, all gates measured again.
     Retry,
+    /// Take the freeze again, which was lost; then as a retry.
+    FreezeAgain,
     /// Measure again what had to hold; perform nothing.
     LookAgain,
     /// It was done by hand: give its facts and evidence.
@@ -120,6 +122,11 @@ pub enum Draft {
     /// Try again.
     Retry {
         /// What makes another try worth it.
+        reason: String,
+    },
+    /// Take the freeze again.
+    FreezeAgain {
+        /// Why it is right to go on.
         reason: String,
     },
     /// Measure again.

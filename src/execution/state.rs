@@ -345,15 +345,8 @@ impl State {
             self.runbook = adopted.runbook.clone();
             self.profile = adopted.profile.clone();
         }
-        // Whatever was measured or agreed before the interruption is measured and agreed again before the next change.
-        self.preflight_at = None;
-        self.closing_at = None;
-        let mark = self.events;
+        self.measure_anew();
         for step in self.steps.values_mut() {
-            step.mark = mark;
-            step.confirmed = None;
-            step.approval = None;
-            step.wait = None;
             if let Some(doubt) = &mut step.doubt {
                 doubt.unsettled = None;
             }
@@ -367,6 +360,20 @@ impl State {
                     unsettled: None,
                 });
             }
+        }
+    }
+
+    /// Whatever was measured or agreed so far is measured and agreed again before the next change: for a while nobody
+    /// watched, or others could change the target.
+    fn measure_anew(&mut self) {
+        self.preflight_at = None;
+        self.closing_at = None;
+        let mark = self.events;
+        for step in self.steps.values_mut() {
+            step.mark = mark;
+            step.confirmed = None;
+            step.approval = None;
+            step.wait = None;
         }
     }
 
@@ -405,6 +412,9 @@ impl State {
             step.tries += 1;
             step.failure = None;
             step.changed |= change;
+            if let Work::History(HistoryWork::PostComment { body, .. }) = &started.work {
+                step.comment.get_or_insert_with(|| body.clone());
+            }
         }
         step.open = Some(OpenAttempt {
             work_of: started.work_of.clone(),
@@ -451,6 +461,13 @@ impl State {
             }
         } else {
             step.read(&finished.work_of, events, failed.clone());
+            if matches!(open.work, Work::History(HistoryWork::TakeFreeze { .. })) {
+                step.refreezing = false;
+                step.failure = failed.as_deref().map(Failure::freeze_lost);
+            }
+        }
+        if let Some(Learned::FreezeLost { found }) = &finished.learned {
+            step.failure = Some(Failure::freeze_lost(found));
         }
         if failed.is_some() && open.work == Work::History(HistoryWork::ReadRun) {
             self.run = None;
@@ -480,6 +497,9 @@ impl State {
     fn learn(&mut self, learned: &Learned) {
         match learned {
             Learned::Frozen { id, fence, scope } => {
+                if self.freeze.is_some() {
+                    self.measure_anew();
+                }
                 self.freeze = Some(HeldFreeze {
                     id: id.clone(),
                     fence: *fence,
@@ -487,7 +507,9 @@ impl State {
                 });
             }
             Learned::Released => self.freeze = None,
-            Learned::Run(run) => self.run = Some(run.clone()),
+            // Until it is taken again it stays what we know of it: the fence that is not current any more.
+            Learned::FreezeLost { .. } => {}
+            Learned::Run { document } => self.run = Some(document.clone()),
             Learned::Commented(_) => self.comments += 1,
             Learned::Marked => {}
         }

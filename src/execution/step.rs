@@ -27,6 +27,10 @@ pub struct StepState {
     pub changed: bool,
     /// Attempts at its own work, ever.
     pub attempts: u32,
+    /// How often the execution went back over it, so that it is done anew.
+    pub rounds: u32,
+    /// The text of its comment, as it was first to be posted in this round.
+    pub comment: Option<String>,
     /// Attempts at its own work since a person last decided about it.
     pub tries: u32,
     /// When its own work last ended.
@@ -43,6 +47,8 @@ pub struct StepState {
     pub readings: BTreeMap<Slug, Reading>,
     /// How its waiting stands.
     pub wait: Option<Waiting>,
+    /// Whether the freeze, which was lost, is taken again before anything else.
+    pub refreezing: bool,
 }
 
 /// How a step ended.
@@ -89,6 +95,24 @@ pub enum Failure {
         /// Why.
         reason: String,
     },
+}
+
+impl Failure {
+    /// Whether the freeze is not ours any more, so that trying again is of no use before it is.
+    #[must_use]
+    pub fn is_freeze_lost(&self) -> bool {
+        let lost = |ground: &Ground| matches!(ground, Ground::FreezeLost { .. });
+        matches!(self, Self::Refused { grounds } if grounds.iter().any(lost))
+    }
+
+    /// The freeze was found lost, in these words.
+    #[must_use]
+    pub(super) fn freeze_lost(found: &str) -> Self {
+        let found = found.to_owned();
+        Self::Refused {
+            grounds: vec![Ground::FreezeLost { found }],
+        }
+    }
 }
 
 /// A change of which nobody knows whether it took effect.

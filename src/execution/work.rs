@@ -151,8 +151,12 @@ fn render_history(
         HistoryCall::ReadRun => HistoryWork::ReadRun,
         HistoryCall::ReadLogs => HistoryWork::ReadLogs,
         HistoryCall::PostComment(template) => HistoryWork::PostComment {
-            body: fill(template, scope)?,
-            key: format!("{}/{}", state.opened.id, step.id),
+            body: match state.step(&step.id).comment {
+                // It may be posted already, and nobody says the same thing twice in other words.
+                Some(begun) => begun,
+                None => fill(template, scope)?,
+            },
+            key: comment_key(state, step),
         },
         HistoryCall::MarkTrusted => HistoryWork::MarkTarget {
             trusted: true,
@@ -173,6 +177,15 @@ fn render_history(
             }
         }
     })
+}
+
+/// What a comment is known by: the same after a crash, and another one where the execution went back and decided anew.
+fn comment_key(state: &State, step: &Step) -> String {
+    let key = format!("{}/{}", state.opened.id, step.id);
+    match state.step(&step.id).rounds {
+        0 => key,
+        rounds => format!("{key}/{rounds}"),
+    }
 }
 
 /// The part of the target that is frozen, as written for people.

@@ -92,6 +92,14 @@ pub enum Fault {
     /// The line follows another line than the one before it.
     #[error("does not follow the line before it")]
     Link,
+    /// What it names is not there as it was.
+    #[error("names `{path}`, which {why}")]
+    Named {
+        /// Where it was kept.
+        path: String,
+        /// What is wrong with it.
+        why: String,
+    },
     /// The line was written for another execution.
     #[error("belongs to execution `{0}`")]
     OtherExecution(ExecutionId),

@@ -22,11 +22,15 @@
 //! 5. One process drives an execution (`private/driver.lock`, held as long as the [`Journal`]); others may add entries
 //!    in between (`private/journal.lock`, held for one append). Both locks die with their process.
 //!
+//! 6. What an entry names instead of holding it (the run, which may be larger than a line) is put in when it is read, its
+//!    digest verified. Where it is missing or changed, the entry is damaged.
+//!
 //! Reading takes no lock and changes nothing.
 
 mod artifacts;
 mod entry;
 mod files;
+mod named;
 mod reader;
 mod store;
 mod writer;

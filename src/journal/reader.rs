@@ -48,7 +48,8 @@ pub enum Tail {
     },
 }
 
-/// Reads all bytes of a journal of this execution. Never fails: what is wrong is in the [`Tail`].
+/// Reads all bytes of a journal of this execution. Never fails: what is wrong is in the [`Tail`]. What entries name
+/// instead of holding is put in by [`Store::read`](super::Store::read) alone.
 #[must_use]
 pub fn scan(bytes: &[u8], execution: ExecutionId) -> Reading {
     scan_from(Head::start(execution), bytes)

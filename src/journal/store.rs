@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use super::artifacts::{ArtifactError, Artifacts};
 use super::entry::{Entry, Fault};
 use super::files::{FileError, is_plain_name, lock, make_dir, make_file, open_to_append, sync_dir};
+use super::named::fill_all;
 use super::reader::{Head, Reading, Tail, scan};
 use super::writer::{AppendError, Journal, reserve};
 use crate::execution::event::{Artifact, Event};
@@ -227,7 +228,8 @@ impl Store {
     /// Reads an execution's journal, also while it is driven.
     pub fn read(&self, id: ExecutionId) -> Result<Reading, StoreError> {
         let layout = self.found(id)?;
-        Ok(scan(&layout.journal_bytes()?, id))
+        let reading = scan(&layout.journal_bytes()?, id);
+        Ok(fill_all(Head::start(id), reading, &layout.artifacts()))
     }
 
     /// A document that [`Journal::keep`] kept.
@@ -252,7 +254,8 @@ impl Store {
         let file = open_to_append(&layout.journal())?;
         let artifacts = layout.open_artifacts()?;
 
-        let Reading { entries, tail } = scan(&layout.journal_bytes()?, id);
+        let reading = scan(&layout.journal_bytes()?, id);
+        let Reading { entries, tail } = fill_all(Head::start(id), reading, &layout.artifacts());
         let head = entries.iter().fold(Head::start(id), |head, entry| {
             head.after(entry.hash, entry.line().len() + 1)
         });
@@ -336,7 +339,7 @@ impl Layout {
     fn data(&self) -> PathBuf {
         self.dir.join("data")
     }
-    fn artifacts(&self) -> PathBuf {
+    pub(super) fn artifacts(&self) -> PathBuf {
         self.dir.join("data/artifacts")
     }
     fn documents(&self) -> PathBuf {

@@ -8,6 +8,7 @@ use std::time::Instant;
 use super::artifacts::Artifacts;
 use super::entry::{Decoded, Draft, Entry, Fault, MAX_LINE, decode, encode};
 use super::files::{FileError, lock};
+use super::named::{fill, fill_all};
 use super::reader::{Head, Tail, scan_from};
 use super::store::{AsideError, Layout, StoreError};
 use crate::clock::Timestamp;
@@ -192,6 +193,7 @@ impl Journal {
             return changed(format!("it was cut to {size} bytes"));
         }
         let reading = scan_from(self.head, &bytes);
+        let reading = fill_all(self.head, reading, &self.layout.artifacts());
         match reading.tail {
             Tail::Whole => {}
             Tail::Torn { offset, .. } => {
@@ -230,7 +232,7 @@ impl Journal {
             return Err(AppendError::TooBig { size: line.len() });
         }
         // What is returned is what was read back, so that state is the same live and on resume.
-        let entry = match decode(&line.as_bytes()[..line.len() - 1]) {
+        let mut entry = match decode(&line.as_bytes()[..line.len() - 1]) {
             Ok(Decoded::Entry(entry)) => *entry,
             Ok(Decoded::NotUnderstood { kind, .. }) => {
                 return Err(AppendError::Unwritable(format!(
@@ -243,6 +245,8 @@ impl Journal {
             Err(Fault::Json(why)) => return Err(AppendError::Unwritable(why)),
             Err(fault) => return Err(AppendError::Unwritable(format!("its line {fault}"))),
         };
+        fill(&mut entry.event, &self.layout.artifacts())
+            .map_err(|fault| AppendError::Unwritable(format!("its line {fault}")))?;
         self.write_line(line.as_bytes())?;
         self.head = self.head.after(entry.hash, line.len());
         Ok(entry)

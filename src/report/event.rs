@@ -130,7 +130,13 @@ fn attempt_finished(finished: &AttemptFinished) -> String {
             lines.push(format!("  frozen: {scope} (fence {fence})"));
         }
         Some(Learned::Released) => lines.push("  released; the gate is clear of it".into()),
-        Some(Learned::Run(_) | Learned::Commented(_) | Learned::Marked) | None => {}
+        Some(
+            Learned::Run { .. }
+            | Learned::Commented(_)
+            | Learned::Marked
+            | Learned::FreezeLost { .. },
+        )
+        | None => {}
     }
     lines.extend(finished.facts.iter().map(|(id, v)| fact(id.as_str(), v)));
     for item in &finished.evidence {
@@ -158,6 +164,11 @@ fn done(outcome: &str) -> String {
 /// A reading on behalf of the step under way: one line, since its facts were shown when it was first read; nothing while
 /// waiting, where each look says what it saw.
 fn read_again(plan: &Plan, finished: &AttemptFinished) -> Option<String> {
+    if let Some(Learned::Frozen { scope, fence, .. }) = &finished.learned {
+        return Some(format!(
+            "  frozen again: {scope} (fence {fence}); what was measured before is measured again"
+        ));
+    }
     let waits = |step: &Step| matches!(step.action, Action::Wait(_));
     let how = match &finished.ending {
         Ending::Done { .. } if plan.step(&finished.step).is_some_and(waits) => return None,
@@ -241,6 +252,7 @@ fn answered(answer: &Answer) -> Option<String> {
             hanging(&format!("  acknowledged {check}: "), 4, reason)
         }
         Answer::Retry { reason } => hanging("  again: ", 4, reason),
+        Answer::FreezeAgain { reason } => hanging("  freezing again: ", 4, reason),
         Answer::LookAgain => "  looking again".into(),
         Answer::DoneByHand { reason, found: f } => {
             format!("{}\n{}", hanging("  done by hand: ", 4, reason), found(f))
@@ -263,11 +275,21 @@ pub fn refused(plan: &Plan, grounds: &[Ground]) -> String {
     lines.join("\n")
 }
 
+/// The way on from a lost freeze.
+const FREEZE_AGAIN: &str = "find out what was changed meanwhile, then take the freeze again (`f` in the menu, `on_failure: \
+                            freeze-again` in an answers file)";
+
 /// One ground, in words.
 #[must_use]
 pub fn ground(plan: &Plan, ground: &Ground) -> String {
     match ground {
-        Ground::FreezeLost { found } => format!("the freeze is not ours any more: {found}"),
+        Ground::FreezeLost { found } => {
+            format!("the freeze is not ours any more: {found}. Instead: {FREEZE_AGAIN}")
+        }
+        Ground::FrozenByOthers { by } => format!(
+            "frozen by others as well: {}. Instead: agree with them; whoever holds it releases it",
+            by.join("; ")
+        ),
         Ground::FreezeUnknown { why } => {
             format!("the freeze cannot be read, so it counts as lost: {why}")
         }

@@ -238,6 +238,10 @@ pub fn way(way: &Way) -> (char, String) {
             'r',
             "retry: perform the step again, every gate measured again".into(),
         ),
+        Way::FreezeAgain => (
+            'f',
+            "freeze again: take the freeze anew, and measure everything again".into(),
+        ),
         Way::LookAgain => ('l', "look again: measure once more, perform nothing".into()),
         Way::DoneByHand => (
             'd',

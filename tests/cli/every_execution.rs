@@ -561,7 +561,7 @@ fn close_run_wrong() {
 }
 
 #[test]
-fn a_freeze_that_somebody_else_ended_is_on_record() {
+fn an_execution_whose_freeze_somebody_else_ended_does_not_close_as_if_nothing_were() {
     let incident = Incident::partial_deployment();
     let _ = incident
         .start(&incident.answers().without("prevent-repeat"))
@@ -569,11 +569,16 @@ fn a_freeze_that_somebody_else_ended_is_on_record() {
     let args = ["freeze", "release", "shop/production", "--fence", "1"];
     let args = [&args[..], &["--reason", "it looked forgotten"]].concat();
     let _ = incident.run_as("bob", &args).exit(0);
-    let _ = incident
+    let lost = "the freeze is not ours any more: shop/production was released by bob at 20";
+    incident
         .resume(&incident.answers())
-        .says("released before, by bob at 20")
-        .says("it looked forgotten")
+        .refused(10, &["step `close-run`", lost, "it looked forgotten"]);
+    let again = json!({"on_failure": "freeze-again", "reason": "bob changed nothing"});
+    let _ = incident
+        .resume(&incident.answers().with("close-run", again))
+        .says("frozen again: shop/production (fence 2)")
         .exit(0);
+    incident.gate(0);
 }
 
 #[test]

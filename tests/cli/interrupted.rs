@@ -1,6 +1,7 @@
 //! Executions that are stopped, killed, or driven by two at once.
 
 use std::fs;
+use std::process::Stdio;
 
 use rustix::process::Signal;
 
@@ -24,6 +25,34 @@ fn let_go(scene: &Scene) {
 
 fn is_there(scene: &Scene) -> bool {
     work(scene).join("there").exists()
+}
+
+/// The whole group was stopped, not only its leader.
+fn nobody_reads(scene: &Scene) {
+    let gate = rustix::fs::open(
+        work(scene).join("gate"),
+        rustix::fs::OFlags::WRONLY | rustix::fs::OFlags::NONBLOCK,
+        rustix::fs::Mode::empty(),
+    );
+    assert_eq!(gate.err(), Some(rustix::io::Errno::NXIO));
+}
+
+/// Starts the program with no signal ignored, whatever the tests themselves were started by: `nohup` ignores one.
+fn begin_unshielded(scene: &Scene, words: &str) -> Running {
+    let program = scene.command();
+    let mut command = std::process::Command::new("env");
+    command
+        .arg("--default-signal=HUP,INT,TERM")
+        .arg(program.get_program());
+    command.args(words.split(' ')).env_clear();
+    command.envs(
+        program
+            .get_envs()
+            .filter_map(|(name, value)| Some((name, value?))),
+    );
+    command.current_dir(work(scene)).stdin(Stdio::piped());
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    Running::begin(command)
 }
 
 #[test]
@@ -91,13 +120,7 @@ fn ctrl_c_stops_a_read_and_asks_how_to_go_on() {
     say(&scene, "status")
         .shows("step 4 of 6: Wait until it is let go")
         .exit(0);
-    // Nobody reads any more: the whole group was stopped, not only its leader.
-    let gate = rustix::fs::open(
-        work(&scene).join("gate"),
-        rustix::fs::OFlags::WRONLY | rustix::fs::OFlags::NONBLOCK,
-        rustix::fs::Mode::empty(),
-    );
-    assert_eq!(gate.err(), Some(rustix::io::Errno::NXIO));
+    nobody_reads(&scene);
     resume_with(
         &scene,
         "wait-there: {on_failure: skip, reason: not needed}\n",
@@ -125,6 +148,85 @@ fn ctrl_c_during_a_change_leaves_it_in_doubt() {
         1,
         "it is not performed again"
     );
+}
+
+#[test]
+fn being_told_to_end_during_a_change_stops_it_and_leaves() {
+    for (signal, name) in [(Signal::TERM, "SIGTERM"), (Signal::HUP, "SIGHUP")] {
+        let scene =
+            shop(&WAITS.replace("    phase: truth\n    effect: read\n", "    phase: act\n"));
+        let driver = begin_unshielded(&scene, "start ./small.yaml --run-id r-1");
+        until("the command runs", || is_there(&scene));
+        driver.signal(signal);
+        driver
+            .end()
+            .says("in doubt stopped by the operator")
+            .says(&format!("Paused: the tool was told to end ({name})"))
+            .says("Go on with `runbook resume")
+            .exit(130);
+        nobody_reads(&scene);
+        assert_eq!(endings(&scene, "wait-there")[0]["is"], "doubtful");
+        assert_eq!(
+            events(&scene).last().expect("an end")["type"],
+            "execution.paused"
+        );
+        say(&scene, "gate --target shop/production").exit(10);
+        say(&scene, "resume").says("in doubt").exit(16);
+        resume_with(&scene, "wait-there: {doubt: happened, reason: I looked}\n").exit(0);
+        assert_eq!(
+            endings(&scene, "wait-there").len(),
+            1,
+            "it is not performed again"
+        );
+    }
+}
+
+#[test]
+fn a_second_signal_does_not_cut_the_first_short() {
+    let stubborn = WAITS
+        .replace("mkfifo gate;", "trap \"\" TERM; mkfifo gate;")
+        .replace("timeout --foreground 50 cat", "cat");
+    let scene = shop(&stubborn);
+    let driver = begin_unshielded(&scene, "start ./small.yaml --run-id r-1");
+    until("the command runs", || is_there(&scene));
+    for signal in [Signal::INT, Signal::TERM, Signal::TERM, Signal::HUP] {
+        driver.signal(signal);
+    }
+    driver
+        .end()
+        .says("stopped by the operator")
+        .says("Paused: ")
+        .exit(130);
+    nobody_reads(&scene);
+}
+
+#[test]
+fn ctrl_c_between_two_steps_is_heard_before_the_next() {
+    let steps: String = (0..10)
+        .map(|n| {
+            let last = if n == 3 { "; kill -INT $PPID" } else { "" };
+            format!(
+                "  - id: quick-{n}\n    phase: act\n    title: Quick {n}\n    command: [sh, -c, ': > did-{n}{last}']\n"
+            )
+        })
+        .collect();
+    let scene = shop(&steps);
+    // Whether it is in time to stop the third, or comes between it and the next: that one is not begun.
+    let said = start(&scene);
+    assert!(
+        matches!(said.code, Some(130 | 16)),
+        "{:?}: {}",
+        said.code,
+        said.stderr
+    );
+    assert!(work(&scene).join("did-3").exists());
+    assert!(!work(&scene).join("did-4").exists() && !begun(&scene, "quick-4"));
+    assert_eq!(
+        events(&scene).last().expect("an end")["type"],
+        "execution.paused"
+    );
+    resume_with(&scene, "quick-3: {doubt: happened, reason: it is there}\n").exit(0);
+    assert!(work(&scene).join("did-9").exists());
 }
 
 #[test]

@@ -3,6 +3,7 @@
 mod bad_deploy;
 mod before_anything;
 mod commands;
+mod comments;
 mod coverage;
 mod every_execution;
 mod fixture;
@@ -11,6 +12,8 @@ mod history;
 mod incident;
 mod incompatible;
 mod interrupted;
+mod large_run;
+mod lost_freeze;
 mod luck;
 mod partial_deployment;
 mod requests;

@@ -7,7 +7,7 @@ use runbook::journal::Store;
 
 use super::cases::{Case, Check};
 use super::folder::{Folder, last_line};
-use super::scene::{How, Reference, entries_of, fold};
+use super::scene::{How, Reference, entries_in, fold};
 
 /// What a crash did to the last line.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -43,7 +43,7 @@ fn after_crash(folder: &Folder, line: Line) -> Folder {
 async fn crash_everywhere(reference: &Reference, stride: usize) {
     let mut second_crashes = 0;
     for (k, at) in reference.instants.iter().enumerate() {
-        let entries = entries_of(&reference.case, at.folder.journal());
+        let entries = entries_in(&reference.case, &at.folder);
         assert_eq!(entries.len(), k + 1);
         assert_eq!(fold(&entries).as_ref(), Some(&at.state), "entry {k}");
         let name = entries[k].event.name();
@@ -95,7 +95,7 @@ fn torn_is_as_good_as_lost(case: &Case, torn: &Folder, lost: &Folder) {
     let whole = torn.journal().len() - bytes.len();
     assert_eq!(torn.journal()[whole..], bytes);
     assert_eq!(kept.sha256, Digest::of(&bytes));
-    assert_eq!(entries, entries_of(case, lost.journal()));
+    assert_eq!(entries, entries_in(case, lost));
 }
 
 #[tokio::test]

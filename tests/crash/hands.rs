@@ -63,23 +63,32 @@ impl Hands for FaultyHands {
             Some(Fault::Freeze(nth, finds)) if nth == number => finds,
             _ => return self.system.read_freeze().await,
         };
-        let others = Vec::new();
         match finds {
             Finds::Unreadable => FreezeReading::Unreadable {
                 why: "the disk is gone".into(),
             },
-            Finds::Nothing => FreezeReading::Read { ours: None, others },
+            Finds::Nothing => FreezeReading::Read {
+                ours: None,
+                others: Vec::new(),
+                ended: None,
+            },
             Finds::OtherFence => match self.system.read_freeze().await {
-                FreezeReading::Read { ours, others } => FreezeReading::Read {
+                FreezeReading::Read {
+                    ours,
+                    others,
+                    ended,
+                } => FreezeReading::Read {
                     ours: ours.map(|(id, fence)| (id, fence + 1)),
                     others,
+                    ended,
                 },
                 unreadable => unreadable,
             },
             Finds::OthersToo => match self.system.read_freeze().await {
-                FreezeReading::Read { ours, .. } => FreezeReading::Read {
+                FreezeReading::Read { ours, ended, .. } => FreezeReading::Read {
                     ours,
                     others: vec!["shop is frozen by mallory".into()],
+                    ended,
                 },
                 unreadable => unreadable,
             },
@@ -127,6 +136,7 @@ impl FaultyHands {
             by: mallory,
             reason: freeze.reason.clone(),
             at,
+            execution: None,
         };
         let which = FreezeRef::Id(freeze.id);
         let released = ours.history.release(&which, freeze.fence, &release).await;

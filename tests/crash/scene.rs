@@ -6,6 +6,7 @@ use std::rc::Rc;
 
 use runbook::effects::console::Console;
 use runbook::effects::run_history::RunHistory;
+use runbook::effects::signals::Signals;
 use runbook::effects::system::System;
 use runbook::engine::{Engine, Rest};
 use runbook::execution::event::{Answer, Ending, Event, Resumed, StepVerdict};
@@ -204,7 +205,15 @@ impl<'a, C: Console> Walk<'a, C> {
         };
         let plan = Plan::new(case.runbook.clone(), &BTreeMap::new());
         Self {
-            engine: Engine::new(plan, state, journal, Redactor::default(), console, hands),
+            engine: Engine::new(
+                plan,
+                state,
+                journal,
+                Redactor::default(),
+                console,
+                hands,
+                Signals::default(),
+            ),
             case,
             home,
             seen,
@@ -438,7 +447,16 @@ pub(super) fn fold(entries: &[Entry]) -> Option<State> {
     Some(state)
 }
 
-/// The entries of a journal that is whole.
+/// The entries of an execution whose journal is whole, with what they name.
+pub(super) fn entries_in(case: &Case, folder: &Folder) -> Vec<Entry> {
+    let home = folder.restore();
+    let store = Store::open(home.path()).expect("opens");
+    let reading = store.read(case.id()).expect("reads");
+    assert_eq!(reading.tail, Tail::Whole);
+    reading.entries
+}
+
+/// The entries of a journal that is whole, without what they name.
 pub(super) fn entries_of(case: &Case, journal: &[u8]) -> Vec<Entry> {
     let reading = scan(journal, case.id());
     assert_eq!(reading.tail, Tail::Whole);

@@ -105,6 +105,7 @@ impl Wanderer {
         let mut given = BTreeMap::new();
         let draft = match &ways[n] {
             Way::Retry => Draft::Retry { reason },
+            Way::FreezeAgain => Draft::FreezeAgain { reason },
             Way::LookAgain => Draft::LookAgain,
             Way::Skip => Draft::Skip { reason },
             Way::BackTo(_) => Draft::BackTo { reason },

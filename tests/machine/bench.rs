@@ -279,7 +279,9 @@ impl Bench {
                 fence: 7,
                 scope: scope.clone(),
             }),
-            HistoryWork::ReadRun => Some(Learned::Run(self.world.run.clone())),
+            HistoryWork::ReadRun => Some(Learned::Run {
+                document: self.world.run.clone(),
+            }),
             HistoryWork::ReadLogs => None,
             HistoryWork::PostComment { .. } => Some(Learned::Commented("c-1".into())),
             HistoryWork::MarkTarget { .. } => Some(Learned::Marked),
@@ -292,6 +294,7 @@ impl Bench {
         FreezeReading::Read {
             ours: self.state.freeze.as_ref().map(|f| (f.id.clone(), f.fence)),
             others: Vec::new(),
+            ended: None,
         }
     }
 

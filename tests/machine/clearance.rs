@@ -143,6 +143,7 @@ fn reading(freeze: Freeze) -> FreezeReading {
     let read = |ours: Option<(&str, u64)>, others: &[&str]| FreezeReading::Read {
         ours: ours.map(|(id, fence)| (id.to_owned(), fence)),
         others: others.iter().map(|&o| o.to_owned()).collect(),
+        ended: None,
     };
     match freeze {
         Freeze::Ours | Freeze::NotOursByRecord => read(Some(("f-1", 7)), &[]),

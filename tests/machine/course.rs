@@ -377,10 +377,11 @@ fn a_freeze_that_was_lost_halts_until_it_is_ours_again() {
     bench.world.freeze = Some(FreezeReading::Read {
         ours: None,
         others: vec!["eve".into()],
+        ended: None,
     });
     assert!(matches!(
         &grounds(&mut bench, "fill")[..],
-        [Ground::FreezeLost { .. }]
+        [Ground::FreezeLost { .. }, Ground::FrozenByOthers { .. }]
     ));
     bench.world.freeze = Some(FreezeReading::Unreadable {
         why: "no route".into(),
@@ -393,6 +394,41 @@ fn a_freeze_that_was_lost_halts_until_it_is_ours_again() {
     bench.world.freeze = None;
     bench.say(again());
     assert_eq!(bench.go(), None);
+}
+
+#[test]
+fn what_was_agreed_under_a_freeze_that_was_lost_is_agreed_again_under_the_next() {
+    let asked = FILL.replace("command:", "confirm: target.workspace, command:");
+    let preflight = "  - {id: lid, title: Lid, severity: block, expect: run.state == 'failed'}";
+    let mut bench = Bench::with(preflight, "", &format!("{LOOK}{asked}"), "");
+    assert!(matches!(bench.asked("fill"), Asked::Confirm { .. }));
+    let judged = |bench: &Bench| {
+        let judged = |event: &Event| matches!(event, Event::ChecksJudged { .. });
+        bench.events.iter().filter(|(_, e)| judged(e)).count()
+    };
+    bench.world.freeze = Some(FreezeReading::Read {
+        ours: None,
+        others: Vec::new(),
+        ended: Some("eve released it".into()),
+    });
+    bench.say(Draft::Confirm("shop".into()));
+    let found = "eve released it".to_owned();
+    assert_eq!(grounds(&mut bench, "fill"), [Ground::FreezeLost { found }]);
+    let before = judged(&bench);
+    bench.world.freeze = None;
+    bench.end("freeze", &[failed()]);
+    let reason = || "eve was told".to_owned();
+    bench.say(Draft::FreezeAgain { reason: reason() });
+    assert!(matches!(
+        &grounds(&mut bench, "fill")[..],
+        [Ground::FreezeLost { .. }]
+    ));
+    bench.say(Draft::FreezeAgain { reason: reason() });
+    assert!(matches!(bench.asked("fill"), Asked::Confirm { .. }));
+    assert_eq!(judged(&bench), before + 1);
+    bench.say(Draft::Confirm("shop".into()));
+    assert_eq!(bench.go(), None);
+    assert_eq!(bench.started("fill"), 1);
 }
 
 const WAIT: &str = "

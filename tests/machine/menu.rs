@@ -33,9 +33,9 @@ const STEPS: &str = "
   - {id: tell, phase: record, title: Tell, history: {post-comment: Told}, required: false}
   - {id: again, phase: verify, title: Again, repeat: [look], expect: facts.level >= 0}";
 
-/// r: retry, l: look again, d: done by hand, s: skip, b: back.
-const TABLE: [(&str, char, bool, &str); 24] = [
-    // step, failure (attempt, judged, violated, refused, jected), whether it was performed, ways
+/// f: freeze again, r: retry, l: look again, d: done by hand, s: skip, b: back.
+const TABLE: [(&str, char, bool, &str); 25] = [
+    // step, failure (attempt, judged, violated, refused, freeze lost, rejected), whether it was performed, ways
     ("command", 'a', false, "rds"),
     ("command", 'j', true, "lrs"),
     ("command", 'v', true, "l"),
@@ -53,6 +53,7 @@ const TABLE: [(&str, char, bool, &str); 24] = [
     ("guarded", 'r', false, "rsb"),
     ("checked", 'a', false, "rdsb"),
     ("checked", 'j', true, "lrs"),
+    ("guarded", 'f', false, "frsb"),
     ("hand", 'a', false, "rds"),
     ("hand", 'r', false, "rs"),
     ("tell", 'a', false, "rs"),
@@ -123,6 +124,9 @@ fn stand_at(bench: &mut Bench, id: &str, failure: char, performed: bool) {
         'r' => Failure::Refused {
             grounds: vec![Ground::PreflightStale],
         },
+        'f' => Failure::Refused {
+            grounds: vec![Ground::FreezeLost { found: why }],
+        },
         _ => Failure::Rejected {
             by: "bo".parse().expect("a name"),
             reason: why,
@@ -139,6 +143,7 @@ fn ways(bench: &Bench) -> String {
     };
     let key = |way: &Way| match way {
         Way::Retry => 'r',
+        Way::FreezeAgain => 'f',
         Way::LookAgain => 'l',
         Way::DoneByHand => 'd',
         Way::Skip => 's',

@@ -197,6 +197,7 @@ impl Walk {
             1 => Some(FreezeReading::Read {
                 ours: None,
                 others: Vec::new(),
+                ended: None,
             }),
             _ => None,
         };
@@ -335,6 +336,7 @@ impl Walk {
             Asked::Failed { ways, .. } if ways.is_empty() => return None,
             Asked::Failed { ways, .. } => match &ways[self.luck.below(ways.len())] {
                 Way::Retry => Draft::Retry { reason: reason() },
+                Way::FreezeAgain => Draft::FreezeAgain { reason: reason() },
                 Way::LookAgain => Draft::LookAgain,
                 Way::DoneByHand => Draft::DoneByHand {
                     found: self.found(&question.step),

@@ -193,6 +193,9 @@ pub struct Release {
     pub reason: Reason,
     /// When.
     pub at: Timestamp,
+    /// The execution that did it in its course; absent where a person did it beside one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub execution: Option<ExecutionId>,
 }
 
 /// A halt to changes on a scope.

@@ -96,6 +96,7 @@ fn release() -> Release {
         by: "bob".parse().unwrap(),
         reason: "it works again".parse().unwrap(),
         at: at(5),
+        execution: None,
     }
 }
 
