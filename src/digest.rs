@@ -28,6 +28,12 @@ impl Digest {
 
     /// The first eight characters, for people to compare at a glance; never for a decision.
     #[must_use]
+    pub fn bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
+    /// Its beginning, for people.
+    #[must_use]
     pub fn short(&self) -> String {
         self.to_string()[..8].to_owned()
     }

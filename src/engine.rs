@@ -18,9 +18,9 @@ use crate::execution::accept::accept;
 use crate::execution::event::{
     AttemptFinished, AttemptStarted, Ending, Event, Evidence, Ground, Origin, StepVerdict, Work,
 };
-use crate::execution::found::extract;
+use crate::execution::found::{CameBack, extract};
 use crate::execution::gate;
-use crate::execution::next::{Next, Performance, next};
+use crate::execution::next::{HandOver, Next, Performance, next};
 use crate::execution::plan::Plan;
 use crate::execution::question::{Draft, Question};
 use crate::execution::state::{Illegal, Standing, State};
@@ -57,6 +57,8 @@ pub enum Rest {
     Ended,
     /// It was paused; it can be resumed.
     Paused,
+    /// It waits for the end of another execution, which may still have to begin.
+    HandedOver(HandOver),
     /// It needs an answer that nobody here can give; it can be resumed.
     NeedsPerson {
         /// The question.
@@ -111,6 +113,11 @@ impl<C: Console, H: Hands> Engine<C, H> {
         &self.plan
     }
 
+    /// What is stepped through, what is true now, and the console, for what is handed over.
+    pub fn at_the_desk(&mut self) -> (&Plan, &State, &mut C) {
+        (&self.plan, &self.state, &mut self.console)
+    }
+
     /// What is true now.
     pub fn state(&self) -> &State {
         &self.state
@@ -142,6 +149,7 @@ impl<C: Console, H: Hands> Engine<C, H> {
             Next::Perform(performance) => self.perform(performance).await?,
             Next::Ask(question) => return self.ask(&question),
             Next::Sleep(until) => self.sleep(until).await?,
+            Next::HandOver(hand_over) => return Ok(Some(Rest::HandedOver(hand_over))),
             Next::Finished => return Ok(Some(Rest::Ended)),
         }
         Ok(None)
@@ -243,7 +251,7 @@ impl<C: Console, H: Hands> Engine<C, H> {
                 grounds: vec![Ground::Unknown { what, why }],
             }
         })?;
-        if fit == Fit::Instead || work == Work::ByHand {
+        if fit == Fit::Instead || matches!(work, Work::ByHand | Work::HandOver { .. }) {
             return Ok(());
         }
         let began = Instant::now();
@@ -276,6 +284,39 @@ impl<C: Console, H: Hands> Engine<C, H> {
             Event::AttemptFinished(Box::new(without))
         })
         .map(drop)
+    }
+
+    /// Records how the execution ended that the step under way had handed over to.
+    ///
+    /// # Errors
+    /// [`EngineError`]; also where nothing is waited for.
+    pub fn take_back(&mut self, ending: Ending) -> Result<(), EngineError> {
+        let nothing = || Illegal {
+            what: "attempt.finished",
+            why: "nothing was handed over".into(),
+        };
+        let position = self.plan.position(&self.state);
+        let step = position.map(|(_, step)| step.clone()).ok_or_else(nothing)?;
+        let open = self.state.step(&step.id).open.ok_or_else(nothing)?;
+        let came_back = CameBack {
+            outcome: match &ending {
+                Ending::Done { outcome, .. } => outcome.clone(),
+                _ => String::new(),
+            },
+            ..CameBack::default()
+        };
+        let (ending, facts) = self.outcome(&step, ending, &came_back, false);
+        let finished = AttemptFinished {
+            step: step.id.clone(),
+            work_of: step.id,
+            attempt: open.attempt,
+            ending,
+            facts,
+            evidence: Vec::new(),
+            learned: None,
+            took: Timestamp::now().since(open.since),
+        };
+        self.record(Event::AttemptFinished(Box::new(finished)))
     }
 
     /// Performs work while showing what it prints. Ctrl-C stops it, and so does being told to leave.
@@ -335,7 +376,7 @@ impl<C: Console, H: Hands> Engine<C, H> {
         &self,
         step: &Step,
         ending: Ending,
-        came_back: &crate::execution::found::CameBack,
+        came_back: &CameBack,
         change: bool,
     ) -> (Ending, std::collections::BTreeMap<Field, serde_json::Value>) {
         let none = std::collections::BTreeMap::new();

@@ -149,6 +149,14 @@ impl ExecutionId {
     pub fn generate() -> Self {
         Self(uuid::Uuid::now_v7())
     }
+
+    /// The id with the same time and these bits instead of its randomness: the same for the same bits.
+    #[must_use]
+    pub fn with_bits(self, bits: [u8; 10]) -> Self {
+        let (seconds, nanos) = self.0.get_timestamp().map_or((0, 0), |at| at.to_unix());
+        let millis = seconds * 1000 + u64::from(nanos) / 1_000_000;
+        Self(uuid::Builder::from_unix_timestamp_millis(millis, &bits).into_uuid())
+    }
 }
 impl FromStr for ExecutionId {
     type Err = NameError;

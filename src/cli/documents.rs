@@ -166,7 +166,7 @@ fn unknown(named: &str) -> CliError {
 }
 
 /// What a profile gives to an execution.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Applied {
     /// Addresses, with their tokens.
     pub(crate) endpoints: BTreeMap<Slug, Endpoint>,

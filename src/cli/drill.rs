@@ -19,9 +19,10 @@ use crate::ids::{ExecutionId, Slug};
 use crate::journal::{Journal, Recovery, Store};
 
 use super::context::Here;
-use super::documents::{self, Applied};
+use super::documents::{self, Applied, Found};
 use super::error::{CliError, Exit};
 use super::executions::{Kept, drill_home};
+use super::hand_over::Footing;
 use super::start::{Ready, Resuming, begin, current_text, go_on, tool};
 use super::stepping::{self, Desk, Programs, read_answers};
 
@@ -78,8 +79,9 @@ pub(crate) async fn drill(here: &mut Here, args: &DrillArgs) -> Result<Exit, Cli
             Programs::NotRun,
         ),
         drill: Some(scenario.id().to_string()),
+        handed_over: None,
     };
-    let desk = desk(args, &scenario, &found.runbook, now)?;
+    let mut desk = desk(args, &scenario, &found, now)?;
     here.out.talk(format_args!(
         "Drill `{}`: {}",
         scenario.id(),
@@ -87,17 +89,18 @@ pub(crate) async fn drill(here: &mut Here, args: &DrillArgs) -> Result<Exit, Cli
     ));
     here.out
         .talk(crate::report::text::wrapped(2, scenario.briefing()));
+    let journal = Store::open(&home)?.create(id)?;
     let exit = begin(
         here,
         &home,
+        journal,
         Ready {
             found,
             profile,
             opened,
             history,
         },
-        desk,
-        folder,
+        &mut desk,
     )
     .await?;
     if exit == Exit::Done {
@@ -149,18 +152,18 @@ fn find(named: &str) -> Result<Scenario, CliError> {
 fn desk(
     args: &DrillArgs,
     scenario: &Scenario,
-    runbook: &crate::runbook::model::Runbook,
+    found: &Found,
     now: Timestamp,
 ) -> Result<Desk, CliError> {
     if !args.auto {
-        return Desk::find(args.answers.as_deref(), runbook);
+        return Desk::find(args.answers.as_deref(), found);
     }
     let answers = scenario.answers_at(now).to_string();
     let answers = read_answers(
         answers.as_bytes(),
         Path::new("."),
         scenario.id().as_str(),
-        runbook,
+        found,
     )?;
     Desk::scripted(answers)
 }
@@ -204,7 +207,7 @@ pub(crate) async fn resume(
         &stepping::folder(),
         Programs::NotRun,
     );
-    let desk = Desk::find(answers, &found.runbook)?;
+    let mut desk = Desk::find(answers, &found)?;
     let history = History::open_existing(&kept.home.join("history.db")).await?;
     here.out
         .talk(crate::report::text::wrapped(2, scenario.briefing()));
@@ -214,13 +217,16 @@ pub(crate) async fn resume(
             found,
             adopted,
             by_hand,
-            profile,
-            history,
+            footing: Footing {
+                home: kept.home,
+                history,
+                profile,
+            },
             journal,
             state,
             recovery,
-            desk,
         },
+        &mut desk,
     )
     .await
 }

@@ -82,7 +82,10 @@ pub(crate) fn find(here: &Here, named: Option<ExecutionId>) -> Result<Kept, CliE
                 .hint("`runbook status --all` lists every one")
         });
     }
-    let open: Vec<Kept> = all.into_iter().filter(is_open).collect();
+    let mut open: Vec<Kept> = all.into_iter().filter(is_open).collect();
+    // One that was handed over to is gone on with by the one that did.
+    let ids: Vec<ExecutionId> = open.iter().map(|kept| kept.id).collect();
+    open.retain(|kept| handed_over_by(kept).is_none_or(|by| !ids.contains(&by)));
     match &open[..] {
         [one] => Ok(one.clone()),
         [] => Err(CliError::new(Exit::Failed, "no execution is open")
@@ -98,6 +101,17 @@ pub(crate) fn find(here: &Here, named: Option<ExecutionId>) -> Result<Kept, CliE
                     .hint("name one of them"),
             )
         }
+    }
+}
+
+/// The execution that handed over to this one.
+fn handed_over_by(kept: &Kept) -> Option<ExecutionId> {
+    match &kept.read().ok()?.entries.first()?.event {
+        Event::Opened(opened) => opened
+            .handed_over
+            .as_ref()
+            .map(|handed_over| handed_over.by),
+        _ => None,
     }
 }
 

@@ -18,6 +18,7 @@ mod terminal;
 mod drill;
 mod freeze;
 mod gate;
+mod hand_over;
 mod lint;
 mod plan;
 mod preflight;

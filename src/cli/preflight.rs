@@ -26,6 +26,7 @@ use crate::runbook::model::{Action, CheckSet, HistoryCall, Step};
 use super::context::Here;
 use super::documents::{self, Found};
 use super::error::{CliError, Exit};
+use super::hand_over::Footing;
 use super::start::{Missing, Ready, Which, hands, ready, refuse_frozen, run_view};
 use super::stepping;
 
@@ -178,14 +179,12 @@ async fn read_all(
 ) -> Result<(), CliError> {
     let journal = Store::open(scratch)?.create(ready.opened.id)?;
     let redactor = stepping::redactor(&plan.runbook().secrets, &ready.profile)?;
-    let mut hands = hands(
-        here,
-        state,
-        ready.history.clone(),
-        ready.profile.endpoints.clone(),
-        &redactor,
-        stepping::folder(),
-    );
+    let footing = Footing {
+        home: scratch.to_owned(),
+        history: ready.history.clone(),
+        profile: ready.profile.clone(),
+    };
+    let mut hands = hands(here, state, &footing, &redactor);
     for step in steps {
         let now = Timestamp::now();
         let Ok(work) = render(plan, state, step, now) else {

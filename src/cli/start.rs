@@ -1,7 +1,7 @@
 //! `runbook start` and `runbook resume`.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde_json::Value as Json;
@@ -9,7 +9,7 @@ use serde_json::Value as Json;
 use crate::clock::Timestamp;
 use crate::effects::request::Client;
 use crate::effects::run_history::{RunHistory, held, view};
-use crate::effects::system::{Endpoint, System};
+use crate::effects::system::System;
 use crate::execution::event::{Adopted, Event, Opened, Resumed};
 use crate::execution::plan::Plan;
 use crate::execution::state::State;
@@ -23,6 +23,7 @@ use super::context::Here;
 use super::documents::{self, Applied, Found};
 use super::error::{CliError, Exit};
 use super::executions::{self, Kept};
+use super::hand_over::{self, Footing};
 use super::stepping::{self, Bench, Desk, Programs, step_through};
 
 #[derive(Debug, Args)]
@@ -81,13 +82,15 @@ pub(crate) struct Ready {
 pub(crate) async fn start(here: &mut Here, args: &StartArgs) -> Result<Exit, CliError> {
     let history = here.existing_history().await?;
     let found = documents::find_runbook(&args.which.runbook)?;
-    let mut desk = Desk::find(args.answers.as_deref(), &found.runbook)?;
+    let mut desk = Desk::find(args.answers.as_deref(), &found)?;
     let ready = ready(here, &args.which, history, found, |input| {
         desk.input(input).map_or(Missing::Needed, Missing::Given)
     })
     .await?;
     refuse_frozen(&ready).await?;
-    begin(here, &here.home.clone(), ready, desk, stepping::folder()).await
+    let home = here.home.clone();
+    let journal = Store::open(&home)?.create(ready.opened.id)?;
+    begin(here, &home, journal, ready, &mut desk).await
 }
 
 /// Checks all that is needed, without changing anything.
@@ -100,6 +103,7 @@ pub(crate) async fn ready(
     mut found: Found,
     missing: impl FnMut(&Input) -> Missing,
 ) -> Result<Ready, CliError> {
+    hand_over::others(&found)?;
     let reference = found.reference();
     let profile = documents::apply_profile(which.profile.as_deref(), &mut found.runbook)?;
     let run = history.run(&which.run_id).await.map_err(unknown_run)?;
@@ -131,6 +135,7 @@ pub(crate) async fn ready(
         inputs,
         by_hand,
         drill: None,
+        handed_over: None,
     };
     Ok(Ready {
         found,
@@ -192,62 +197,57 @@ pub(crate) async fn refuse_frozen(ready: &Ready) -> Result<(), CliError> {
 /// Opens the execution and steps through it.
 pub(crate) async fn begin(
     here: &mut Here,
-    home: &std::path::Path,
+    home: &Path,
+    mut journal: Journal,
     ready: Ready,
-    desk: Desk,
-    folder: PathBuf,
+    desk: &mut Desk,
 ) -> Result<Exit, CliError> {
     let redactor = stepping::redactor(&ready.found.runbook.secrets, &ready.profile)?;
-    let store = Store::open(home)?;
-    let mut journal = store.create(ready.opened.id)?;
     ready.found.keep(&journal, &ready.opened.runbook)?;
     documents::keep_profile(&journal, &ready.profile)?;
     let opened = Event::Opened(Box::new(ready.opened.clone()));
     let entries = journal.append(&ready.opened.operator.name, &opened)?;
     let state = executions::fold(&entries)?;
     let plan = Plan::new(ready.found.runbook, &state.by_hand);
-    let hands = hands(
-        here,
-        &state,
-        ready.history,
-        ready.profile.endpoints,
-        &redactor,
-        folder,
-    );
-    let mut bench = Bench {
+    let footing = Footing {
+        home: home.to_owned(),
+        history: ready.history,
+        profile: ready.profile,
+    };
+    let bench = Bench {
+        hands: hands(here, &state, &footing, &redactor),
         plan,
         state,
         journal,
         redactor,
-        hands,
-        desk,
     };
-    bench.announce(&opened);
-    step_through(here, bench, Vec::new()).await
+    bench.announce(desk, &opened);
+    step_through(here, bench, &footing, desk, Vec::new()).await
 }
 
 /// The hands of one execution.
 pub(crate) fn hands(
     here: &Here,
     state: &State,
-    history: History,
-    endpoints: BTreeMap<Slug, Endpoint>,
+    footing: &Footing,
     redactor: &crate::redact::Redactor,
-    folder: PathBuf,
 ) -> System {
+    let opened = &state.opened;
+    let handed_over = opened.handed_over.as_ref();
     System {
         history: RunHistory {
-            history,
-            execution: state.opened.id,
+            history: footing.history.clone(),
+            execution: opened.id,
+            freeze_of: handed_over.map_or(opened.id, |handed_over| handed_over.freeze_of),
             // Who acts now; whoever resumes is not yet in the state.
             operator: here.operator.clone(),
             host: here.host.clone(),
-            run: state.opened.run_id.clone(),
-            target: state.opened.target.clone(),
+            run: opened.run_id.clone(),
+            target: opened.target.clone(),
         },
-        endpoints,
+        endpoints: footing.profile.endpoints.clone(),
         redactor: redactor.clone(),
-        folder,
+        folder: stepping::folder(),
         client: Client::default(),
     }
 }
@@ -301,23 +301,29 @@ pub(crate) async fn resume(here: &mut Here, args: &ResumeArgs) -> Result<Exit, C
     }
     let folder = stepping::folder();
     let by_hand = stepping::by_hand(&found.runbook, &profile.endpoints, &folder, Programs::Run);
-    let desk = Desk::find(args.answers.as_deref(), &found.runbook)?;
+    let mut desk = Desk::find(args.answers.as_deref(), &found)?;
     let history = here.existing_history().await?;
-    go_on(
-        here,
-        Resuming {
-            found,
-            adopted,
-            by_hand,
-            profile,
+    let by = state.opened.handed_over.as_ref().map(|h| h.by);
+    let resuming = Resuming {
+        found,
+        adopted,
+        by_hand,
+        footing: Footing {
+            home: kept.home,
             history,
-            journal,
-            state,
-            recovery,
-            desk,
+            profile,
         },
-    )
-    .await
+        journal,
+        state,
+        recovery,
+    };
+    let exit = go_on(here, resuming, &mut desk).await?;
+    if let Some(by) = by.filter(|_| matches!(exit, Exit::Done | Exit::Failed)) {
+        here.out.talk(format_args!(
+            "`runbook resume {by}` goes on with what handed over."
+        ));
+    }
+    Ok(exit)
 }
 
 /// What going on needs.
@@ -325,25 +331,25 @@ pub(crate) struct Resuming {
     pub(crate) found: Found,
     pub(crate) adopted: Option<Adopted>,
     pub(crate) by_hand: BTreeMap<Slug, String>,
-    pub(crate) profile: Applied,
-    pub(crate) history: History,
+    pub(crate) footing: Footing,
     pub(crate) journal: Journal,
     pub(crate) state: State,
     pub(crate) recovery: crate::journal::Recovery,
-    pub(crate) desk: Desk,
 }
 
-pub(crate) async fn go_on(here: &mut Here, resuming: Resuming) -> Result<Exit, CliError> {
+pub(crate) async fn go_on(
+    here: &mut Here,
+    resuming: Resuming,
+    desk: &mut Desk,
+) -> Result<Exit, CliError> {
     let Resuming {
         found,
         adopted,
         by_hand,
-        profile,
-        history,
+        footing,
         journal,
         state,
         recovery,
-        desk,
     } = resuming;
     let mut first = Vec::from_iter(recovery.event());
     first.push(Event::Resumed(Resumed {
@@ -352,33 +358,19 @@ pub(crate) async fn go_on(here: &mut Here, resuming: Resuming) -> Result<Exit, C
         by_hand: by_hand.clone(),
         adopted,
     }));
-    let redactor = stepping::redactor(&found.runbook.secrets, &profile)?;
-    let hands = hands(
-        here,
-        &state,
-        history,
-        profile.endpoints,
-        &redactor,
-        stepping::folder(),
-    );
-    let plan = Plan::new(found.runbook, &by_hand);
-    step_through(
-        here,
-        Bench {
-            plan,
-            state,
-            journal,
-            redactor,
-            hands,
-            desk,
-        },
-        first,
-    )
-    .await
+    let redactor = stepping::redactor(&found.runbook.secrets, &footing.profile)?;
+    let bench = Bench {
+        hands: hands(here, &state, &footing, &redactor),
+        plan: Plan::new(found.runbook, &by_hand),
+        state,
+        journal,
+        redactor,
+    };
+    step_through(here, bench, &footing, desk, first).await
 }
 
 /// The profile to go on with: the one that is given, else the one that was kept.
-fn current_profile(
+pub(crate) fn current_profile(
     store: &Store,
     kept: &Kept,
     state: &State,

@@ -23,8 +23,9 @@ use crate::redact::Redactor;
 use crate::runbook::model::{Action, Command, HistoryCall, Input, Runbook, Secret};
 
 use super::context::Here;
-use super::documents::Applied;
+use super::documents::{Applied, Found};
 use super::error::{CliError, Exit};
+use super::hand_over::{self, Footing, HandingOver, Other};
 use super::scripted::Scripted;
 use super::terminal::Terminal;
 
@@ -44,11 +45,11 @@ enum Who {
 
 impl Desk {
     /// The file, where one is given; else the person, where there is a terminal; else nobody.
-    pub(crate) fn find(answers: Option<&Path>, runbook: &Runbook) -> Result<Self, CliError> {
+    pub(crate) fn find(answers: Option<&Path>, found: &Found) -> Result<Self, CliError> {
         if let Some(path) = answers {
             let bytes = super::documents::read(path)?;
             let folder = path.parent().unwrap_or(Path::new("."));
-            let answers = read_answers(&bytes, folder, &path.display().to_string(), runbook)?;
+            let answers = read_answers(&bytes, folder, &path.display().to_string(), found)?;
             return Self::scripted(answers);
         }
         if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
@@ -97,7 +98,7 @@ pub(crate) fn read_answers(
     bytes: &[u8],
     folder: &Path,
     shown: &str,
-    runbook: &Runbook,
+    found: &Found,
 ) -> Result<Answers, CliError> {
     let wrong = |why: String| {
         CliError::new(
@@ -107,7 +108,14 @@ pub(crate) fn read_answers(
     };
     let text = std::str::from_utf8(bytes).map_err(|_| wrong("not UTF-8".into()))?;
     let answers = Answers::parse(text, folder).map_err(|why| wrong(why.to_string()))?;
-    if let Some(id) = answers.steps().find(|id| runbook.step(id).is_none()) {
+    let runbook = &found.runbook;
+    // What it may hand over to is answered from the same file.
+    let others = hand_over::others(found)?;
+    let known = |id: &Slug| {
+        let mut runbooks = std::iter::once(runbook).chain(others.iter().map(|o| &o.runbook));
+        runbooks.any(|runbook| runbook.step(id).is_some())
+    };
+    if let Some(id) = answers.steps().find(|id| !known(id)) {
         return Err(wrong(format!("`{}` has no step `{id}`", runbook.id)));
     }
     Ok(answers)
@@ -224,13 +232,12 @@ pub(crate) struct Bench {
     pub(crate) journal: Journal,
     pub(crate) redactor: Redactor,
     pub(crate) hands: System,
-    pub(crate) desk: Desk,
 }
 
 impl Bench {
     /// Tells what was recorded before there was an engine to tell it.
-    pub(crate) fn announce(&mut self, event: &Event) {
-        self.desk.recorded(&self.plan, &self.state, event);
+    pub(crate) fn announce(&self, desk: &mut Desk, event: &Event) {
+        desk.recorded(&self.plan, &self.state, event);
     }
 }
 
@@ -238,6 +245,8 @@ impl Bench {
 pub(crate) async fn step_through(
     here: &mut Here,
     bench: Bench,
+    footing: &Footing,
+    desk: &mut Desk,
     first: Vec<Event>,
 ) -> Result<Exit, CliError> {
     let id = bench.state.opened.id;
@@ -247,23 +256,33 @@ pub(crate) async fn step_through(
         journal,
         redactor,
         hands,
-        desk,
     } = bench;
     let signals = desk.signals.clone();
     let mut engine = Engine::new(plan, state, journal, redactor, desk, hands, signals);
-    let rest = async {
-        for event in first {
-            engine.record(event)?;
-        }
-        engine.run().await
-    };
-    let rest = match rest.await {
-        Ok(rest) => rest,
-        Err(error) => {
-            return Err(broken(&error).hint(format!("`runbook resume {id}` goes on from there")));
+    let broken = |error| broken(&error).hint(format!("`runbook resume {id}` goes on from there"));
+    for event in first {
+        engine.record(event).map_err(broken)?;
+    }
+    let rest = loop {
+        let to = match engine.run().await.map_err(broken)? {
+            Rest::HandedOver(to) => to,
+            rest => break rest,
+        };
+        let (plan, by, desk) = engine.at_the_desk();
+        let handing_over = HandingOver {
+            footing,
+            plan,
+            by,
+            to,
+        };
+        match handing_over.step_through(here, desk).await? {
+            Other::Ended(ending) => engine.take_back(ending).map_err(broken)?,
+            Other::Open(exit) => return Ok(exit),
         }
     };
     Ok(match rest {
+        // The loop above goes on from there.
+        Rest::HandedOver(_) => Exit::Bug,
         Rest::Ended => ended(&engine.state().standing),
         Rest::Paused => {
             here.out.talk(format_args!(

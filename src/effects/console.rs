@@ -24,6 +24,28 @@ pub trait Console {
     fn not_accepted(&mut self, why: &str);
 }
 
+impl<C: Console + ?Sized> Console for &mut C {
+    fn recorded(&mut self, plan: &Plan, state: &State, event: &crate::execution::event::Event) {
+        (**self).recorded(plan, state, event);
+    }
+
+    fn live(&mut self, line: &str) {
+        (**self).live(line);
+    }
+
+    fn elapsed(&mut self, span: crate::clock::Span) {
+        (**self).elapsed(span);
+    }
+
+    fn ask(&mut self, plan: &Plan, state: &State, question: &Question) -> Reply {
+        (**self).ask(plan, state, question)
+    }
+
+    fn not_accepted(&mut self, why: &str) {
+        (**self).not_accepted(why);
+    }
+}
+
 /// What came of a question.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Reply {

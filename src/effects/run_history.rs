@@ -32,6 +32,8 @@ pub struct RunHistory {
     pub history: History,
     /// Who asks.
     pub execution: ExecutionId,
+    /// Whose freeze it works under: its own, or that of the execution that handed over to it.
+    pub freeze_of: ExecutionId,
     /// The person behind it.
     pub operator: Principal,
     /// The machine it asks from.
@@ -57,7 +59,7 @@ impl RunHistory {
     pub async fn read_freeze(&self, now: Timestamp) -> FreezeReading {
         let verdict = self
             .history
-            .gate(&self.target, Some(self.execution), now)
+            .gate(&self.target, Some(self.freeze_of), now)
             .await;
         if verdict.decision == GateDecision::Unknown {
             return FreezeReading::Unreadable {
@@ -93,7 +95,10 @@ impl RunHistory {
                 scope,
                 reason,
                 lease,
-            } => self.take(scope, reason, *lease, now).await,
+            } => match self.shares_a_freeze() {
+                false => self.take(scope, reason, *lease, now).await,
+                true => Ok(self.share(now).await),
+            },
             HistoryWork::ReadRun => self.view(now).await.map(|view| {
                 let document = view.clone();
                 known("read", Some(Learned::Run { document }), view)
@@ -101,9 +106,43 @@ impl RunHistory {
             HistoryWork::ReadLogs => self.logs().await.map(|logs| known("read", None, logs)),
             HistoryWork::PostComment { body, key } => self.comment(body, key, now).await,
             HistoryWork::MarkTarget { trusted, reason } => self.mark(*trusted, reason, now).await,
+            HistoryWork::ReleaseFreeze { .. } if self.shares_a_freeze() => {
+                let kept = serde_json::json!({"kept_by": self.freeze_of});
+                Ok(known("kept", None, kept))
+            }
             HistoryWork::ReleaseFreeze { fence, reason } => self.release(*fence, reason, now).await,
         };
         answered.unwrap_or_else(|why| refused(in_words(&why)))
+    }
+
+    /// Whether another execution holds the freeze, and releases it when all is over.
+    fn shares_a_freeze(&self) -> bool {
+        self.freeze_of != self.execution
+    }
+
+    /// Works under the freeze of the execution that handed over.
+    async fn share(&self, now: Timestamp) -> Answered {
+        match self.read_freeze(now).await {
+            FreezeReading::Unreadable { why } => refused(why),
+            FreezeReading::Read { others, .. } if !others.is_empty() => refused(others.join("; ")),
+            FreezeReading::Read {
+                ours: Some((id, fence)),
+                ..
+            } => {
+                let scope = Scope::from(&self.target).to_string();
+                let document =
+                    serde_json::json!({"id": id, "fence": fence, "held_by": self.freeze_of});
+                known(
+                    "shared",
+                    Some(Learned::Frozen { id, fence, scope }),
+                    document,
+                )
+            }
+            FreezeReading::Read { ours: None, .. } => refused(format!(
+                "the execution that handed over holds no freeze any more; take it again there: `runbook resume {}`",
+                self.freeze_of
+            )),
+        }
     }
 
     async fn take(

@@ -80,7 +80,7 @@ impl Hands for System {
                     Err(why) => ended(Ending::Failed { why, code: None }),
                 }
             }
-            Work::ByHand => ended(Ending::NotPerformed {
+            Work::ByHand | Work::HandOver { .. } => ended(Ending::NotPerformed {
                 why: "a person does it".into(),
             }),
         }

@@ -152,6 +152,20 @@ pub struct Opened {
     pub by_hand: BTreeMap<Slug, String>,
     /// The scenario, where this is a drill.
     pub drill: Option<String>,
+    /// Which execution handed over to this one; absent where somebody started it.
+    pub handed_over: Option<HandedOver>,
+}
+
+/// Which execution handed over to another.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HandedOver {
+    /// It.
+    pub by: ExecutionId,
+    /// Its step that waits for the end.
+    pub step: Slug,
+    /// The execution that holds the freeze under which both work.
+    pub freeze_of: ExecutionId,
 }
 
 /// A person at the keyboard.
@@ -268,6 +282,13 @@ pub enum Work {
     },
     /// The run history is asked or told something.
     History(HistoryWork),
+    /// Another runbook is stepped through, in an execution of its own.
+    HandOver {
+        /// Which runbook.
+        runbook: RunbookId,
+        /// The execution of it.
+        execution: ExecutionId,
+    },
 }
 
 /// What is asked of the run history.

@@ -300,12 +300,12 @@ pub fn denials(plan: &Plan, work: &Work) -> Vec<Ground> {
             Work::Request { method, path, .. } => {
                 (&guard.deny.requests, format!("{method} {path}"))
             }
-            Work::ByHand | Work::History(_) => continue,
+            Work::ByHand | Work::History(_) | Work::HandOver { .. } => continue,
         };
         let matches = |pattern: &&String| match work {
             Work::Command { argv, .. } => command_is_denied(argv, pattern),
             Work::Request { method, path, .. } => request_is_denied(method, path, pattern),
-            Work::ByHand | Work::History(_) => false,
+            Work::ByHand | Work::History(_) | Work::HandOver { .. } => false,
         };
         if let Some(pattern) = patterns.iter().find(matches) {
             grounds.push(Ground::Denied {

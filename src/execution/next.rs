@@ -6,7 +6,7 @@
 
 use crate::clock::{Span, Timestamp};
 use crate::expr::{Expression, Truth};
-use crate::ids::Slug;
+use crate::ids::{ExecutionId, RunbookId, Slug};
 use crate::runbook::model::{Action, CheckSet, Choose, Effect, HistoryCall, Necessity, Step, Wait};
 
 use super::event::{Event, Ground, Holds, StepVerdict, Work};
@@ -31,10 +31,23 @@ pub enum Next {
     Perform(Performance),
     /// Only a person can say how to go on.
     Ask(Question),
+    /// Step through another runbook, in an execution of its own, and record how that ended.
+    HandOver(HandOver),
     /// Nothing until then.
     Sleep(Timestamp),
     /// Nothing any more, or not in this process.
     Finished,
+}
+
+/// Another runbook that a step hands over to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HandOver {
+    /// The step that waits for its end.
+    pub step: Slug,
+    /// Which runbook.
+    pub runbook: RunbookId,
+    /// The execution of it, which may still have to begin.
+    pub execution: ExecutionId,
 }
 
 /// Something to perform.
@@ -110,6 +123,13 @@ struct Course<'a> {
 impl<'a> Course<'a> {
     fn next(&self) -> Next {
         if let Some(open) = &self.at.open {
+            if let Work::HandOver { runbook, execution } = &open.work {
+                return Next::HandOver(HandOver {
+                    step: self.step.id.clone(),
+                    runbook: runbook.clone(),
+                    execution: *execution,
+                });
+            }
             return self.ask(Asked::ByHand {
                 work_of: open.work_of.clone(),
             });
@@ -148,7 +168,9 @@ impl<'a> Course<'a> {
         match &self.step.action {
             _ if gate::needs_clearance(self.step) => self.change(),
             Action::ByHand => self.by_hand(),
-            Action::Command(_) | Action::Request(_) | Action::History(_) => self.read(),
+            Action::Command(_) | Action::Request(_) | Action::History(_) | Action::HandOver(_) => {
+                self.read()
+            }
             Action::Choose(choose) => self.choose(choose),
             Action::Wait(wait) => self.wait(wait),
             Action::Repeat(steps) => self.repeat(steps),

@@ -350,6 +350,12 @@ impl State {
             if let Some(doubt) = &mut step.doubt {
                 doubt.unsettled = None;
             }
+            if let Some(open) = step.open.as_ref()
+                && matches!(open.work, Work::HandOver { .. })
+            {
+                // What it waits for goes on without this process.
+                continue;
+            }
             if let Some(open) = step.open.take().filter(|open| open.change) {
                 let why = format!(
                     "attempt {} began at {} and its outcome was not recorded",

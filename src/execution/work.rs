@@ -5,6 +5,7 @@ use serde_json::Value as Json;
 use crate::clock::Timestamp;
 use crate::digest::Digest;
 use crate::expr::{Scope, Template};
+use crate::ids::ExecutionId;
 use crate::runbook::model::{
     Action, Body, Command, FreezeScope, HistoryCall, Method, Request, Step,
 };
@@ -32,12 +33,26 @@ pub fn render(plan: &Plan, state: &State, step: &Step, now: Timestamp) -> Result
         Action::Command(command) => render_command(plan, command, &scope),
         Action::Request(request) => render_request(request, &scope),
         Action::History(call) => render_history(plan, state, step, call, &scope).map(Work::History),
+        Action::HandOver(runbook) => Ok(Work::HandOver {
+            runbook: runbook.clone(),
+            execution: successor(state, step),
+        }),
         Action::ByHand
         | Action::Choose(_)
         | Action::Wait(_)
         | Action::Repeat(_)
         | Action::Checks(_) => Ok(Work::ByHand),
     }
+}
+
+/// The execution that this one hands over to at the step: another one after each that did not close, and the same
+/// whoever asks, so that none is begun twice.
+fn successor(state: &State, step: &Step) -> ExecutionId {
+    let attempt = state.step(&step.id).attempts + 1;
+    let digest = Digest::of(format!("{} {} {attempt}", state.opened.id, step.id));
+    let mut bits = [0; 10];
+    bits.copy_from_slice(&digest.bytes()[..10]);
+    state.opened.id.with_bits(bits)
 }
 
 /// The digest of exactly what is about to be performed, where, and by which text. An approval is bound to it.

@@ -88,6 +88,9 @@ pub fn work(work: &Work) -> String {
                 .map_or(String::new(), |b| format!(" {}", value(b, 400)));
             format!("{method} {endpoint}:{}{body}", harmless(path))
         }
+        Work::HandOver { runbook, execution } => {
+            format!("hand over to `{runbook}`, execution {execution}")
+        }
         Work::History(call) => {
             use crate::execution::event::HistoryWork as H;
             match call {
@@ -139,6 +142,7 @@ pub fn how(step: &Step) -> String {
         }
         Action::History(_) => "run history".into(),
         Action::Checks(_) => "checks".into(),
+        Action::HandOver(runbook) => format!("hands over to {runbook}"),
     }
 }
 

@@ -106,7 +106,9 @@ pub struct Freeze {
 }
 
 /// How much of the target a freeze covers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+///
+/// In order, from the widest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum FreezeScope {
     /// All environments of the workspace.
     Workspace,
@@ -271,6 +273,8 @@ pub enum Action {
     History(HistoryCall),
     /// A set of checks is judged, all of it, before anything is asked.
     Checks(CheckSet),
+    /// Another runbook is stepped through for the same run, under the same freeze; this one goes on when that has ended.
+    HandOver(RunbookId),
 }
 
 /// A program with its arguments.

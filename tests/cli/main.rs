@@ -8,6 +8,7 @@ mod coverage;
 mod every_execution;
 mod fixture;
 mod freeze;
+mod hand_over;
 mod history;
 mod incident;
 mod incompatible;

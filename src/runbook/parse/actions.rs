@@ -11,11 +11,18 @@ use super::outline::{Form, Moment, Need};
 use super::tree::{Pair, Shape};
 use super::values::{body, is_variable};
 use crate::expr::{Expression, Template};
-use crate::ids::Slug;
+use crate::ids::{RunbookId, Slug};
 
 /// The keys that say how a step is done.
-pub(crate) const ACTIONS: [&str; 7] = [
-    "command", "request", "choose", "wait", "repeat", "history", "checks",
+pub(crate) const ACTIONS: [&str; 8] = [
+    "command",
+    "request",
+    "choose",
+    "wait",
+    "repeat",
+    "history",
+    "checks",
+    "hand_over",
 ];
 
 /// A method with its name in the format.
@@ -102,6 +109,10 @@ pub(crate) fn manner(fields: &Fields<'_>, by_hand: Effect, reading: &mut Reading
             ..unread(Some(Form::Repeat))
         },
         "history" => history(value, reading),
+        "hand_over" => Manner {
+            action: hand_over(value, reading).map(Action::HandOver),
+            ..unread(Some(Form::HandOver))
+        },
         _ => checks(value, reading),
     }
 }
@@ -345,6 +356,12 @@ fn option(pair: &Pair, reading: &mut Reading) -> Option<Choice> {
         guards,
         choose_when,
     })
+}
+
+fn hand_over(value: Value<'_>, reading: &mut Reading) -> Option<RunbookId> {
+    let fields = Fields::open(value.node, "`hand_over`", &["runbook"], reading)?;
+    let runbook = fields.need("runbook", reading)?;
+    runbook.parsed("the id of a runbook", &mut reading.mistakes)
 }
 
 fn wait(value: Value<'_>, reading: &mut Reading) -> Option<Wait> {

@@ -139,6 +139,8 @@ pub(crate) enum Form {
     Tell,
     /// Checks are judged.
     Checks(CheckSet),
+    /// Another runbook is stepped through.
+    HandOver,
 }
 
 impl Form {
@@ -159,6 +161,7 @@ impl Form {
                 HistoryCall::PostComment(_) | HistoryCall::MarkTrusted | HistoryCall::MarkUntrusted,
             ) => Self::Tell,
             Action::Checks(set) => Self::Checks(*set),
+            Action::HandOver(_) => Self::HandOver,
         }
     }
 
@@ -172,7 +175,8 @@ impl Form {
             | Self::TakeFreeze
             | Self::ReleaseFreeze
             | Self::Tell
-            | Self::Checks(_) => false,
+            | Self::Checks(_)
+            | Self::HandOver => false,
         }
     }
 
@@ -185,7 +189,8 @@ impl Form {
             | Self::ReadLogs
             | Self::TakeFreeze
             | Self::ReleaseFreeze
-            | Self::Tell => true,
+            | Self::Tell
+            | Self::HandOver => true,
             Self::ByHand | Self::Choose | Self::Wait | Self::Repeat | Self::Checks(_) => false,
         }
     }

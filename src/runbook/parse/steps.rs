@@ -40,6 +40,7 @@ const STEP: [&str; 26] = [
     "choose",
     "wait",
     "repeat",
+    "hand_over",
     "history",
     "checks",
 ];

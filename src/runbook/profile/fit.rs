@@ -62,6 +62,7 @@ fn unmappable(step: &Step) -> Option<&'static str> {
         Action::Repeat(_) => Some("it performs other steps once more; map those"),
         Action::History(_) => Some("it speaks to the run history"),
         Action::Checks(_) => Some("it judges the checks of the runbook"),
+        Action::HandOver(_) => Some("it hands over to another runbook; map the steps of that"),
         Action::ByHand => {
             let follows = !step.facts.is_empty() && step.facts.iter().all(follows);
             let nothing_else = step.evidence.is_empty() && step.effect == Effect::Read;

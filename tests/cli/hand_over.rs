@@ -1,0 +1,222 @@
+//! A step that hands over to another runbook: one run, one freeze, two executions, and none ends before the other.
+
+use serde_json::Value;
+
+use crate::fixture::{executions, put, say, shop, work};
+use crate::scene::Scene;
+
+const HANDS_OVER: &str = "  - id: restore
+    phase: act
+    title: Hand over to the restore
+    hand_over: {runbook: restore-it}
+    facts: {how: {type: string, from: outcome}}
+    expect: facts.how == 'restored'
+    required: true
+  - id: afterwards
+    phase: record
+    title: Say what is left to do
+    facts: {left_to_do: {type: string}}
+";
+
+const OTHER: &str = "format: runbook/v1
+id: restore-it
+title: Restore it
+summary: What the first one hands over to.
+owner: platform
+reviewed: 2026-11-20
+inputs:
+  text: {type: string}
+freeze: {scope: environment, lease: 60m}
+preflight:
+  - use: standard/check-run-and-workspace
+steps:
+  - use: standard/freeze
+  - use: standard/read-run
+  - use: standard/preflight
+  - id: bring-back
+    phase: act
+    title: Bring it back
+    command: [sh, -c, 'echo brought >> ledger; echo $RUNBOOK_FENCE >> fence']
+  - id: look
+    phase: verify
+    title: Look whether it is there
+    facts: {back: {type: boolean}}
+  - use: standard/close-checks
+  - use: standard/close-run
+outcomes:
+  - {label: restored, when: facts.back}
+  - {label: not-restored, when: 'true', success: false}
+";
+
+fn scene() -> Scene {
+    let scene = shop(HANDS_OVER);
+    put(&scene, "restore-it.yaml", OTHER);
+    scene
+}
+
+/// Goes on with `words`, and these answers.
+fn answering(scene: &Scene, words: &str, answers: &str) -> crate::fixture::Said {
+    put(scene, "answers.yaml", answers);
+    say(scene, &format!("{words} --answers answers.yaml"))
+}
+
+const START: &str = "start ./small.yaml --run-id r-1";
+const BACK: &str = "look: {facts: {back: true}}\nafterwards: {facts: {left_to_do: nothing}}\n";
+
+fn journal(scene: &Scene, id: &str) -> Vec<Value> {
+    let path = scene
+        .home()
+        .join(format!("executions/{id}/data/journal.jsonl"));
+    let text = std::fs::read_to_string(path).expect("a journal");
+    let entries = text
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("JSON"));
+    entries.collect()
+}
+
+/// The one that was handed over to, by the one that did.
+fn pair(scene: &Scene) -> (String, String) {
+    let by = |id: &String| journal(scene, id)[0]["data"]["handed_over"]["by"].clone();
+    let ids = executions(scene);
+    let other = ids.iter().find(|id| by(id).is_string()).expect("another");
+    let first = by(other).as_str().expect("an id").to_owned();
+    assert!(ids.contains(&first));
+    (first, other.clone())
+}
+
+fn ledger(scene: &Scene) -> String {
+    std::fs::read_to_string(work(scene).join("ledger")).unwrap_or_default()
+}
+
+#[test]
+fn both_are_stepped_through_under_one_freeze_and_the_first_knows_the_outcome() {
+    let scene = scene();
+    answering(&scene, START, BACK)
+        .says("hand over to `restore-it`, execution ")
+        .says("Closed. outcome: restored")
+        .says("how = restored")
+        .says("Closed. outcome: over")
+        .exit(0);
+    let (first, other) = pair(&scene);
+    let opened = journal(&scene, &other)[0]["data"].clone();
+    assert_eq!(opened["handed_over"]["step"], "restore");
+    assert_eq!(opened["handed_over"]["freeze_of"], first.as_str());
+    assert_eq!(opened["inputs"]["text"], "plain", "it was passed on");
+    assert_eq!(opened["run_id"], "r-1");
+    assert_eq!(ledger(&scene), "brought\n");
+    // One freeze, taken once and released once, by the first.
+    let freezes = scene
+        .command()
+        .args(["freeze", "list", "--all", "--json"])
+        .output();
+    let freezes = freezes.expect("runs").stdout;
+    let freezes: Value = serde_json::from_slice(&freezes).expect("JSON");
+    let freezes = freezes["freezes"].as_array().expect("freezes");
+    assert_eq!(freezes.len(), 1, "{freezes:?}");
+    assert_eq!(freezes[0]["holder"]["execution"], first.as_str());
+    assert_eq!(freezes[0]["state"], "released");
+    let fence = std::fs::read_to_string(work(&scene).join("fence")).expect("a fence");
+    assert_eq!(fence.trim(), freezes[0]["fence"].to_string());
+}
+
+#[test]
+fn while_the_other_is_open_the_first_waits_and_resuming_the_first_goes_on_with_both() {
+    let scene = scene();
+    say(&scene, START)
+        .says("step `look` needs back")
+        .says("waits for its end")
+        .exit(130);
+    let (first, other) = pair(&scene);
+    say(&scene, "gate --target shop/production").exit(10);
+    // The first has nothing to go on with by itself.
+    say(&scene, &format!("resume {first}"))
+        .says("step `look`")
+        .exit(130);
+    assert_eq!(ledger(&scene), "brought\n", "nothing is done twice");
+    assert_eq!(executions(&scene).len(), 2, "nothing is begun twice");
+    // Where only one is named by nobody, it is the first.
+    answering(&scene, "resume", BACK)
+        .says(&format!("Back in execution {first}"))
+        .exit(0);
+    for id in [&first, &other] {
+        let last = journal(&scene, id).pop().expect("entries");
+        assert_eq!(last["type"], "execution.closed", "{id}");
+    }
+    assert_eq!(ledger(&scene), "brought\n");
+    say(&scene, "gate --target shop/production").exit(0);
+}
+
+#[test]
+fn the_other_can_be_ended_by_itself_and_releases_nothing() {
+    let scene = scene();
+    say(&scene, START).exit(130);
+    let (first, other) = pair(&scene);
+    answering(
+        &scene,
+        &format!("resume {other}"),
+        "look: {facts: {back: true}}\n",
+    )
+    .says("Closed. outcome: restored")
+    .says(&format!("`runbook resume {first}` goes on"))
+    .exit(0);
+    say(&scene, "gate --target shop/production").exit(10);
+    answering(&scene, "resume", BACK)
+        .says("how = restored")
+        .exit(0);
+    say(&scene, "gate --target shop/production").exit(0);
+}
+
+#[test]
+fn what_the_other_came_to_is_judged_and_never_taken_for_granted() {
+    let scene = scene();
+    answering(&scene, START, "look: {facts: {back: false}}\n")
+        .says("Closed. outcome: not-restored")
+        .says("error: step `restore`")
+        .says("not-restored")
+        .exit(15);
+    answering(
+        &scene,
+        "resume",
+        "restore: {on_failure: skip, reason: enough}\n",
+    )
+    .says("that way is not open here")
+    .exit(15);
+    say(&scene, "gate --target shop/production").exit(10);
+}
+
+#[test]
+fn after_an_abort_another_one_is_begun_only_where_somebody_says_so() {
+    let scene = scene();
+    say(&scene, START).exit(130);
+    let (first, other) = pair(&scene);
+    say(&scene, &format!("abort {other} --reason wrong")).exit(0);
+    say(&scene, &format!("resume {first}"))
+        .says("was aborted: wrong")
+        .exit(15);
+    assert_eq!(executions(&scene).len(), 2);
+    let again = format!("restore: {{on_failure: retry, reason: now with the right one}}\n{BACK}");
+    answering(&scene, &format!("resume {first}"), &again)
+        .says("Closed. outcome: over")
+        .exit(0);
+    assert_eq!(executions(&scene).len(), 3);
+    assert_eq!(ledger(&scene), "brought\nbrought\n", "somebody said so");
+}
+
+#[test]
+fn what_cannot_be_handed_over_to_is_refused_before_anything_begins() {
+    let scene = shop(HANDS_OVER);
+    say(&scene, START)
+        .says("there is no runbook `restore-it`")
+        .exit(2);
+    assert_eq!(executions(&scene).len(), 0);
+    put(
+        &scene,
+        "restore-it.yaml",
+        OTHER.replace("scope: environment", "scope: workspace"),
+    );
+    say(&scene, START)
+        .says("`restore-it` needs more of the target frozen than `small` does")
+        .exit(2);
+    assert_eq!(executions(&scene).len(), 0);
+    say(&scene, "gate --target shop/production").exit(0);
+}
