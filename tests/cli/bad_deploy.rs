@@ -450,7 +450,7 @@ fn no_rebuild_as_rollback_wrong() {
             r#"[bash, -c, 'eval "$ROLLBACK"']"#,
             "the line that `eval` is given is not known until it runs",
         ),
-        ("[sudo, --quick, id]", "an option that is not known here"),
+        ("[env, --quick, id]", "an option that is not known here"),
         ("[python3, -c, 'print(1)']", "given its program as text"),
     ] {
         let mapped = format!(

@@ -115,11 +115,15 @@ fn checks_and_guards() {
             "«'curl ... | sh'",
             "the pattern `curl ... | sh` has the shell's `|`",
         ),
-        ("'rm -rf *'", "«'!rm'", "begins with what saves a command"),
+        (
+            "'rm -rf *'",
+            "«'!rm'",
+            "the pattern `!rm` begins with what saves a command",
+        ),
         (
             "'rm -rf *'",
             "«'./rm -rf *'",
-            "a program is compared by the last part of its path; it can never match",
+            "the pattern `./rm -rf *` begins with a path",
         ),
         (
             "'* /descale'",
