@@ -335,7 +335,7 @@ impl Search {
 fn launched(name: &str, wrapper: &Wrapper, given: &Given<'_>, inner: &[Word]) -> Vec<Word> {
     let own = inner
         .iter()
-        .take_while(|w| w.text() == Some("--") || is_assignment(w))
+        .take_while(|w| w.text() == Some("--") || w.is_assignment())
         .count();
     let mut words = inner[own..].to_vec();
     if name == "parallel" {
@@ -358,16 +358,6 @@ fn launched(name: &str, wrapper: &Wrapper, given: &Given<'_>, inner: &[Word]) ->
         words[0] = Word::known(package);
     }
     words
-}
-
-/// `NAME=value`, the name of which a program's environment may have.
-fn is_assignment(word: &Word) -> bool {
-    let glob = word.glob();
-    let Some((name, _)) = glob.split_once('=') else {
-        return false;
-    };
-    let letter = |c: char| c == '_' || c.is_ascii_alphanumeric();
-    !name.is_empty() && name.chars().all(letter) && !name.starts_with(|c: char| c.is_ascii_digit())
 }
 
 /// Whether the value of an option of `ssh` launches a program here.

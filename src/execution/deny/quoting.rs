@@ -35,7 +35,6 @@ pub(super) fn decode(node: &Node) -> Decoded<'_> {
         decoded.doubts.push("a word could not be read".to_owned());
         return decoded;
     };
-    // An array, `NAME=(...)`, is no word of a command.
     let mut quotes = Quotes::Outside;
     for part in parts {
         decoded.part(part, value, &mut quotes);
@@ -52,7 +51,15 @@ impl<'a> Decoded<'a> {
     fn part(&mut self, part: &'a Node, whole: &str, quotes: &mut Quotes) {
         match &part.kind {
             NodeKind::WordLiteral { value } => self.literal(value, quotes),
-            NodeKind::AnsiCQuote { decoded, .. } => self.word.push(decoded),
+            // What shells do not agree on is not known.
+            NodeKind::AnsiCQuote { content, decoded } => {
+                let plain = !["\\x{", "\\c"].iter().any(|mark| content.contains(mark));
+                if plain && decoded.is_ascii() && !decoded.contains('\0') {
+                    self.word.push(decoded);
+                } else {
+                    self.word.push_any();
+                }
+            }
             NodeKind::LocaleString { inner, .. } => {
                 let mut within = Quotes::Double;
                 self.literal(inner, &mut within);
@@ -82,6 +89,8 @@ impl<'a> Decoded<'a> {
                 self.expanded(if each { Quotes::Outside } else { *quotes });
             }
             NodeKind::ParamLength { .. } => self.word.push_any(),
+            // `$(((1)) && x)` begins like arithmetic and launches `x`.
+            NodeKind::ArithmeticExpansion { expression: None } => self.not_read(whole),
             NodeKind::ArithmeticExpansion { .. } => {
                 self.inside([&whole.replace("$((", "")], whole);
                 self.word.push_any();

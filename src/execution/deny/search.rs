@@ -10,6 +10,12 @@ const DEEPEST: usize = 16;
 /// How many programs one command may launch.
 const MOST: usize = 1024;
 
+/// Words of the shell's language. Where one is read as a program, the line was not understood.
+const RESERVED: [&str; 20] = [
+    "!", "{", "}", "[[", "]]", "((", "case", "coproc", "do", "done", "elif", "else", "esac", "fi",
+    "for", "function", "if", "then", "until", "while",
+];
+
 /// Stack for reading a line. Only the part that is touched is ever allocated.
 const STACK: usize = 256 << 20;
 
@@ -39,6 +45,9 @@ impl Search {
 
     /// Finds what the words launch.
     pub(super) fn words(&mut self, words: &[Word], feed: &Feed) {
+        // No program is called `NAME=value`: it is set for the one that follows.
+        let set = words.iter().take_while(|word| word.is_assignment()).count();
+        let words = &words[set..];
         let Some((first, rest)) = words.split_first() else {
             return;
         };
@@ -54,6 +63,11 @@ impl Search {
             self.doubt(format!("{why}: `{}`", first.glob()));
             return;
         };
+        if RESERVED.contains(&name.as_str()) {
+            self.doubt(format!(
+                "`{name}` is no program but a part of the shell's language"
+            ));
+        }
         words.iter().for_each(|word| self.look_alike(word));
         if !name.chars().all(|c| c.is_ascii_graphic()) {
             let why = "the name of the program has characters that are none of a command's";

@@ -158,16 +158,20 @@ fn compound(node: &Node, feed: &Feed, search: &mut Search) {
             }
         }
         NodeKind::ConditionalExpr { body, redirects } => {
-            let feed = redirected(redirects, feed, search);
+            let _ = redirected(redirects, feed, search);
             condition(body, search);
-            let _ = feed;
         }
         NodeKind::ArithmeticCommand {
             redirects,
             raw_content,
-            ..
+            expression,
         } => {
             unparsed(raw_content, search);
+            if expression.is_none() {
+                search.doubt(format!(
+                    "whether `(({raw_content}))` is arithmetic is not known here"
+                ));
+            }
             let _ = redirected(redirects, feed, search);
         }
         _ => search.doubt("the line has a part that is not understood here"),

@@ -129,10 +129,23 @@ impl Word {
     /// Whether it is an option of the program.
     pub(super) fn is_option(&self, sight: Sight) -> bool {
         match (self.pieces.first(), sight) {
-            (Some(Piece::Text(text)), _) => text.starts_with('-') && text.len() > 1,
+            (Some(Piece::Text(text)), _) => {
+                text.starts_with('-') && (text.len() > 1 || self.pieces.len() > 1)
+            }
             (Some(Piece::Any), Sight::Possibly) => true,
             (Some(Piece::Any), Sight::Surely) | (None, _) => false,
         }
+    }
+
+    /// Whether it is `NAME=value`, which sets something in a program's environment.
+    pub(super) fn is_assignment(&self) -> bool {
+        let glob = self.glob();
+        let Some((name, _)) = glob.split_once('=') else {
+            return false;
+        };
+        let letter = |c: char| c == '_' || c.is_ascii_alphanumeric();
+        let begins = name.starts_with(|c: char| c == '_' || c.is_ascii_alphabetic());
+        begins && name.chars().all(letter)
     }
 
     /// The word with every occurrence of a mark standing for something unknown.
