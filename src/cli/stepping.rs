@@ -349,7 +349,10 @@ fn refused(ground: &Ground) -> Exit {
         Ground::FreezeLost { .. } | Ground::FrozenByOthers { .. } => Exit::Frozen,
         Ground::FreezeUnknown { .. } => Exit::Unknown,
         Ground::Check(_) | Ground::PreflightStale => Exit::PreflightBlocks,
-        Ground::Guard(_) | Ground::Denied { .. } | Ground::NoOption { .. } => Exit::GuardRefuses,
+        Ground::Guard(_)
+        | Ground::Denied { .. }
+        | Ground::CannotTell { .. }
+        | Ground::NoOption { .. } => Exit::GuardRefuses,
         Ground::NotApproved { .. } | Ground::Unknown { .. } => Exit::PersonNeeded,
     }
 }

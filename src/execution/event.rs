@@ -565,6 +565,15 @@ pub enum Ground {
         /// What would have been launched.
         what: String,
     },
+    /// What would be launched cannot be told, so it may be what a guard denies.
+    CannotTell {
+        /// The guard that denies commands.
+        guard: Slug,
+        /// What would have been launched.
+        what: String,
+        /// Why it cannot be told.
+        why: String,
+    },
     /// The approval is missing, expired, or for something else.
     NotApproved {
         /// Which of these.

@@ -8,7 +8,7 @@ use crate::expr::{Expression, Scope, Truth};
 use crate::ids::{Principal, Slug};
 use crate::runbook::model::{Approve, CheckSet, Effect, Guard, Severity, Step};
 
-use super::deny::{command_is_denied, request_is_denied};
+use super::deny::{Verdict, judge_words, request_is_denied};
 use super::event::{CheckResult, Clearance, Ground, GuardVerdict, Holds, SeverityName, Work};
 use super::plan::Plan;
 use super::scope::scope;
@@ -290,32 +290,36 @@ fn freeze_held(state: &State, reading: &FreezeReading) -> Result<(String, u64), 
     }
 }
 
-/// The deny patterns that the work matches.
+/// The guards that deny the work, or cannot tell whether they do.
 #[must_use]
 pub fn denials(plan: &Plan, work: &Work) -> Vec<Ground> {
-    let mut grounds = Vec::new();
-    for guard in &plan.runbook().guards {
-        let (patterns, what): (&[String], String) = match work {
-            Work::Command { argv, .. } => (&guard.deny.commands, argv.join(" ")),
-            Work::Request { method, path, .. } => {
-                (&guard.deny.requests, format!("{method} {path}"))
-            }
-            Work::ByHand | Work::History(_) | Work::HandOver { .. } => continue,
-        };
-        let matches = |pattern: &&String| match work {
-            Work::Command { argv, .. } => command_is_denied(argv, pattern),
-            Work::Request { method, path, .. } => request_is_denied(method, path, pattern),
-            Work::ByHand | Work::History(_) | Work::HandOver { .. } => false,
-        };
-        if let Some(pattern) = patterns.iter().find(matches) {
-            grounds.push(Ground::Denied {
+    let guards = plan.runbook().guards.iter();
+    guards.filter_map(|guard| denial(guard, work)).collect()
+}
+
+fn denial(guard: &Guard, work: &Work) -> Option<Ground> {
+    let denied = |pattern: String, what: String| Ground::Denied {
+        guard: guard.id.clone(),
+        pattern,
+        what,
+    };
+    match work {
+        Work::Command { argv, .. } => match judge_words(argv, &guard.deny.commands) {
+            Verdict::Clear => None,
+            Verdict::Matches(pattern) => Some(denied(pattern.to_string(), argv.join(" "))),
+            Verdict::CannotTell(why) => Some(Ground::CannotTell {
                 guard: guard.id.clone(),
-                pattern: pattern.clone(),
-                what,
-            });
+                what: argv.join(" "),
+                why,
+            }),
+        },
+        Work::Request { method, path, .. } => {
+            let mut patterns = guard.deny.requests.iter();
+            let pattern = patterns.find(|pattern| request_is_denied(method, path, pattern))?;
+            Some(denied(pattern.clone(), format!("{method} {path}")))
         }
+        Work::ByHand | Work::History(_) | Work::HandOver { .. } => None,
     }
-    grounds
 }
 
 /// The ground against a change whose name was not typed, or not for what it is now.

@@ -327,6 +327,12 @@ pub fn ground(plan: &Plan, ground: &Ground) -> String {
             pattern,
             what,
         } => format!("guard {guard} denies `{what}` (pattern `{pattern}`)"),
+        Ground::CannotTell { guard, what, why } => format!(
+            "guard {guard} cannot tell what `{}` launches, so it is not launched: {}. Instead: give the program and \
+             its words as they are, or put them into a script and name its file",
+            one_line(what),
+            one_line(why)
+        ),
         Ground::NotApproved { why } => why.clone(),
         Ground::Unknown { what, why } => format!("{what} is unknown: {why}"),
         Ground::NoOption { withheld } => {

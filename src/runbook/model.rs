@@ -8,6 +8,7 @@ use crate::expr::{Expression, Template};
 use crate::ids::{Field, RunbookId, Slug};
 
 use super::kind::Kind;
+use super::pattern::CommandPattern;
 
 /// A whole runbook, its `use:` lines resolved.
 #[derive(Debug, Clone, PartialEq)]
@@ -176,8 +177,8 @@ pub struct Guard {
 /// What a guard refuses to launch.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Deny {
-    /// Patterns over argv: words, `*` within a word for any characters, `...` for any number of words.
-    pub commands: Vec<String>,
+    /// Patterns over commands.
+    pub commands: Vec<CommandPattern>,
     /// Patterns over requests: a method or `*`, a space, a path with `*` for any characters.
     pub requests: Vec<String>,
 }

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use runbook::execution::deny::command_is_denied;
+use runbook::execution::deny::{Verdict, judge_words};
 
 use crate::incident::{Incident, RUN, shipped};
 
@@ -444,6 +444,14 @@ fn no_rebuild_as_rollback_wrong() {
         assert_eq!(incident.was_run(), "");
         incident.nothing_changed();
     }
+    // Nor is one of which nobody can tell what it launches.
+    let mapped = "    rollback-route-owner:\n      command: [bash, -c, 'eval \"$ROLLBACK\"']\n      facts: {rollback_operation: stdout}\n      evidence: {rollback_answer: stdout}\n";
+    let incident = Incident::bad_deploy().steps_done(mapped);
+    let why = "cannot tell what `bash -c eval \"$ROLLBACK\"` launches";
+    let instead = "Instead: give the program and its words as they are";
+    let done = incident.start(&incident.answers());
+    done.refused(14, &["guard no-rebuild-as-rollback", why, instead]);
+    incident.nothing_changed();
     // An artifact that the run history never saw deployed is none to roll back to.
     let incident = Incident::bad_deploy_edited(|text| {
         let (before, rest) = text.split_once("earlier:\n").expect("earlier runs");
@@ -681,10 +689,7 @@ fn denied_by(line: &str) -> Vec<String> {
     let argv: Vec<String> = line.split(' ').map(str::to_owned).collect();
     let guards = runbook.guards.iter();
     guards
-        .filter(|guard| {
-            let patterns = guard.deny.commands.iter();
-            patterns.into_iter().any(|p| command_is_denied(&argv, p))
-        })
+        .filter(|guard| judge_words(&argv, &guard.deny.commands) != Verdict::Clear)
         .map(|guard| guard.id.to_string())
         .collect()
 }

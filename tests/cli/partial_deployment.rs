@@ -4,7 +4,7 @@ use std::fs;
 
 use serde_json::{Value as Json, json};
 
-use runbook::execution::deny::command_is_denied;
+use runbook::execution::deny::{Verdict, judge_words};
 
 use crate::incident::{DEGRADED, HEALTHY, Incident, RUN, partial_run, shipped};
 
@@ -491,6 +491,6 @@ fn is_denied(line: &str) -> bool {
     let runbook =
         runbook::runbook::shipped::read("partial-deployment.yaml", text).expect("it is right");
     let argv: Vec<String> = line.split(' ').map(str::to_owned).collect();
-    let mut patterns = runbook.guards.iter().flat_map(|guard| &guard.deny.commands);
-    patterns.any(|pattern| command_is_denied(&argv, pattern))
+    let patterns = runbook.guards.iter().flat_map(|guard| &guard.deny.commands);
+    judge_words(&argv, patterns) != Verdict::Clear
 }

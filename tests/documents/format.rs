@@ -106,6 +106,26 @@ fn checks_and_guards() {
         ),
         ("'rm -rf *'", "«' '", "`commands` is empty"),
         (
+            "'rm -rf *'",
+            "«'... -rf *'",
+            "the pattern `... -rf *` begins with `...`, but a command begins with its program; it can never match",
+        ),
+        (
+            "'rm -rf *'",
+            "«'curl ... | sh'",
+            "the pattern `curl ... | sh` has the shell's `|`",
+        ),
+        (
+            "'rm -rf *'",
+            "«'!rm'",
+            "the pattern `!rm` begins with what saves a command",
+        ),
+        (
+            "'rm -rf *'",
+            "«'./rm -rf *'",
+            "the pattern `./rm -rf *` begins with a path",
+        ),
+        (
             "'* /descale'",
             "«'FETCH /descale'",
             "`FETCH /descale` is not a method and a path",

@@ -2,7 +2,7 @@
 
 use runbook::clock::Span;
 use runbook::digest::Digest;
-use runbook::execution::event::{CheckResult, Holds, Origin, SeverityName, Work};
+use runbook::execution::event::{CheckResult, Ground, Holds, Origin, SeverityName, Work};
 use runbook::execution::gate::{CHECKS_HOLD, FreezeReading, clear, observation};
 use runbook::execution::state::{Acknowledged, Fact, HeldFreeze, State};
 use runbook::execution::step::{Approval, Reading};
@@ -77,6 +77,12 @@ enum Guarded {
     NotRead,
 }
 #[derive(Debug, Clone, Copy, PartialEq)]
+enum Launched {
+    Allowed,
+    Denied,
+    Untold,
+}
+#[derive(Debug, Clone, Copy, PartialEq)]
 enum Consent {
     Right,
     Missing,
@@ -130,11 +136,11 @@ const APPROVALS: [Approved; 6] = {
 };
 
 /// The whole law, as a table.
-fn lawful(f: Freeze, p: Preflight, g: Guarded, denied: bool, c: Consent, a: Approved) -> bool {
+fn lawful(f: Freeze, p: Preflight, g: Guarded, l: Launched, c: Consent, a: Approved) -> bool {
     f == Freeze::Ours
         && matches!(p, Preflight::Clear | Preflight::AckedSame)
         && g == Guarded::Yes
-        && !denied
+        && l == Launched::Allowed
         && c == Consent::Right
         && a == Approved::Right
 }
@@ -246,20 +252,24 @@ fn the_gate_agrees_with_the_table_and_only_all_good_clears() {
         scope: "shop/production".into(),
     });
     let work = render(&bench.plan, &base, &step, bench.now).expect("renders");
-    let descale = Work::Command {
-        argv: ["/usr/bin/kettle", "fill", "--descale"]
-            .map(str::to_owned)
-            .to_vec(),
+    let command = |argv: &[&str]| Work::Command {
+        argv: argv.iter().map(|&word| word.to_owned()).collect(),
         environment: Default::default(),
         secrets: Vec::new(),
     };
+    let descale = command(&["sudo", "/usr/bin/kettle", "fill", "--descale"]);
+    let untold = command(&["bash", "-c", "$KETTLE fill"]);
     let (mut cleared, mut all) = (0, 0);
     for g in GUARDED {
         set_guarded(&mut base, &bench, g);
         for p in PREFLIGHTS {
             set_preflight(&mut base, &bench, p);
-            for (denied, c, a, f) in rest() {
-                let work = if denied { &descale } else { &work };
+            for (l, c, a, f) in rest() {
+                let work = match l {
+                    Launched::Allowed => &work,
+                    Launched::Denied => &descale,
+                    Launched::Untold => &untold,
+                };
                 let mut state = base.clone();
                 let of = subject(&state, &step, work);
                 let at = state.steps.entry(id.clone()).or_default();
@@ -273,29 +283,33 @@ fn the_gate_agrees_with_the_table_and_only_all_good_clears() {
                     state.freeze = None;
                 }
                 let verdict = clear(&bench.plan, &state, &step, work, &reading(f), bench.now);
-                let expected = lawful(f, p, g, denied, c, a);
+                let expected = lawful(f, p, g, l, c, a);
                 assert_eq!(
                     verdict.is_ok(),
                     expected,
-                    "{f:?} {p:?} {g:?} {denied} {c:?} {a:?}: {verdict:?}"
+                    "{f:?} {p:?} {g:?} {l:?} {c:?} {a:?}: {verdict:?}"
                 );
                 if let Err(grounds) = &verdict {
                     assert!(!grounds.is_empty());
+                    let untold = |g: &Ground| matches!(g, Ground::CannotTell { why, .. } if why.contains("until it runs"));
+                    let denied = |g: &Ground| matches!(g, Ground::Denied { .. });
+                    assert_eq!(grounds.iter().any(denied), l == Launched::Denied);
+                    assert_eq!(grounds.iter().any(untold), l == Launched::Untold);
                 }
                 cleared += usize::from(verdict.is_ok());
                 all += 1;
             }
         }
     }
-    assert_eq!((cleared, all), (2, 7 * 10 * 6 * 2 * 3 * 6));
+    assert_eq!((cleared, all), (2, 7 * 10 * 6 * 3 * 3 * 6));
 }
 
-fn rest() -> Vec<(bool, Consent, Approved, Freeze)> {
+fn rest() -> Vec<(Launched, Consent, Approved, Freeze)> {
     let mut rest = Vec::new();
-    for denied in [false, true] {
+    for launched in [Launched::Allowed, Launched::Denied, Launched::Untold] {
         for c in CONSENTS {
             for a in APPROVALS {
-                rest.extend(FREEZES.map(|f| (denied, c, a, f)));
+                rest.extend(FREEZES.map(|f| (launched, c, a, f)));
             }
         }
     }

@@ -1,9 +1,11 @@
 //! Checks, guards and outcomes.
 
 use super::super::model::{Check, CheckSet, Deny, Guard, Outcome, Severity};
+use super::super::pattern::CommandPattern;
 use super::fields::{Fields, Reading, Value};
 use super::mistakes::quoted;
 use super::outline::{CheckOutline, GuardOutline, Moment, Need};
+use super::text::Spot;
 use super::tree::{Node, Shape};
 use crate::ids::Slug;
 
@@ -163,23 +165,28 @@ fn deny(value: Value<'_>, reading: &mut Reading) -> Deny {
         let items = value.some_items(&mut reading.mistakes).unwrap_or_default();
         items
             .iter()
-            .filter_map(|node| Value { name: key, node }.line(&mut reading.mistakes))
+            .filter_map(|node| {
+                Some((
+                    node.spot,
+                    Value { name: key, node }.line(&mut reading.mistakes)?,
+                ))
+            })
             .collect::<Vec<_>>()
     });
-    if let Some(value) = fields.get("requests") {
-        let items = value.items(&mut reading.mistakes).unwrap_or_default();
-        for (pattern, node) in requests.iter().zip(items) {
-            if !is_request_pattern(pattern) {
-                reading
-                    .mistakes
-                    .at(
-                        node.spot,
-                        &format!("{} is not a method and a path", quoted(pattern)),
-                    )
-                    .help("write `POST /api/v1/deployments/*`, or `* /path` for every method");
-            }
+    let commands = commands
+        .into_iter()
+        .filter_map(|(spot, text)| command_pattern(spot, &text, reading))
+        .collect();
+    for (spot, pattern) in &requests {
+        if !is_request_pattern(pattern) {
+            let message = format!("{} is not a method and a path", quoted(pattern));
+            reading
+                .mistakes
+                .at(*spot, &message)
+                .help("write `POST /api/v1/deployments/*`, or `* /path` for every method");
         }
     }
+    let requests = requests.into_iter().map(|(_, pattern)| pattern).collect();
     if fields.get("commands").is_none() && fields.get("requests").is_none() {
         reading
             .mistakes
@@ -187,6 +194,18 @@ fn deny(value: Value<'_>, reading: &mut Reading) -> Deny {
             .help("list patterns under `commands` or `requests`");
     }
     Deny { commands, requests }
+}
+
+/// A pattern over commands; none where it could never match.
+fn command_pattern(spot: Spot, text: &str, reading: &mut Reading) -> Option<CommandPattern> {
+    match CommandPattern::parse(text) {
+        Ok(pattern) => Some(pattern),
+        Err(error) => {
+            let message = format!("the pattern {} {error}; it can never match", quoted(text));
+            reading.mistakes.at(spot, &message).help(error.help);
+            None
+        }
+    }
 }
 
 fn is_request_pattern(pattern: &str) -> bool {
@@ -250,7 +269,7 @@ pub(super) fn named(what: &str, node: &Node) -> String {
 }
 
 /// The id of an item, and the place to point at when the item as a whole is wrong.
-pub(super) fn id(fields: &Fields<'_>, reading: &mut Reading) -> (Option<Slug>, super::text::Spot) {
+pub(super) fn id(fields: &Fields<'_>, reading: &mut Reading) -> (Option<Slug>, Spot) {
     match fields.need("id", reading) {
         Some(value) => (value.parsed("an id", &mut reading.mistakes), value.spot()),
         None => (None, fields.spot),

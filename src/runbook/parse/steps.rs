@@ -15,7 +15,7 @@ use super::values::{field_id, kind, one_of};
 use crate::clock::Span;
 use crate::ids::{Field, Slug};
 
-const STEP: [&str; 26] = [
+const STEP: [&str; 27] = [
     "id",
     "phase",
     "title",
