@@ -76,7 +76,7 @@ impl RunHistory {
         };
         let mut own = freezes
             .iter()
-            .filter(|f| f.holder.execution == Some(self.execution));
+            .filter(|f| f.holder.execution == Some(self.freeze_of));
         let asked = Scope::from(&self.target);
         let active = own
             .clone()

@@ -429,7 +429,7 @@ fn answered(step: &Step, status: u16, body: &Body, change: bool) -> (Ending, Cam
 /// Whether a fact of the step is taken from the body as JSON.
 fn reads_the_body(step: &Step) -> bool {
     let from = step.facts.iter().filter_map(|fact| fact.from.as_ref());
-    from.flat_map(|from| from.references())
+    from.flat_map(crate::expr::Expression::references)
         .any(|reference| reference.root() == "body")
 }
 

@@ -392,5 +392,6 @@ fn opened(runbook: &Runbook, inputs: &[(&str, Json)]) -> Opened {
             .collect(),
         by_hand: BTreeMap::new(),
         drill: None,
+        handed_over: None,
     }
 }
