@@ -119,10 +119,8 @@ pub enum Event {
     Closed {
         /// The derived name of how it ended.
         outcome: Slug,
-        /// Whether that is a failure.
+        /// Whether that is a success.
         success: bool,
-        /// Entries in the journal, this one included.
-        entries: u64,
     },
 }
 

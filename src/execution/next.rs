@@ -97,12 +97,10 @@ fn close(plan: &Plan, state: &State, now: Timestamp) -> Event {
         })
         .map(|(outcome, _)| outcome)
         .or(outcomes.last());
-    let entries = state.events + 1;
     match label {
         Some(o) => Event::Closed {
             outcome: o.label.clone(),
             success: o.success && !unknown,
-            entries,
         },
         // A runbook without outcomes cannot be built; aborting is the answer that claims nothing.
         None => Event::Aborted {

@@ -7,6 +7,7 @@ use crate::execution::plan::Plan;
 use crate::execution::question::{Asked, Question, Way};
 use crate::execution::state::State;
 use crate::execution::step::Failure;
+use crate::ids::Slug;
 use crate::runbook::model::{Action, Step};
 
 use super::event::{check, ground};
@@ -19,17 +20,7 @@ pub fn needs(plan: &Plan, question: &Question) -> String {
     let step = &question.step;
     match &question.asked {
         Asked::ByHand { work_of } => {
-            let of = plan.step(work_of);
-            let facts = of
-                .into_iter()
-                .flat_map(|s| &s.facts)
-                .filter(|f| f.from.is_none())
-                .map(|f| f.id.as_str());
-            let evidence = of
-                .into_iter()
-                .flat_map(|s| &s.evidence)
-                .map(|e| e.id.as_str());
-            let wanted: Vec<&str> = facts.chain(evidence).collect();
+            let wanted = plan.step(work_of).map_or(Vec::new(), typed);
             let wanted = if wanted.is_empty() {
                 "`done: true`".into()
             } else {
@@ -38,7 +29,7 @@ pub fn needs(plan: &Plan, question: &Question) -> String {
             format!("step `{work_of}` is by hand and needs {wanted}")
         }
         Asked::Choose { owner, offered, .. } => {
-            let options: Vec<&str> = offered.iter().map(crate::ids::Slug::as_str).collect();
+            let options: Vec<&str> = offered.iter().map(Slug::as_str).collect();
             format!(
                 "step `{step}` needs a decision of {owner} ({}), with a reason",
                 options.join(", ")
@@ -61,12 +52,38 @@ pub fn needs(plan: &Plan, question: &Question) -> String {
             )
         }
         Asked::InDoubt { doubt } => {
-            format!(
-                "step `{step}` is in doubt: {}; somebody has to find out whether it took effect",
-                doubt.why
-            )
+            let why = &doubt.why;
+            format!("step `{step}` is in doubt: {why}; {}", settles(plan, step))
         }
     }
+}
+
+/// What a person gives who does the step by hand.
+fn typed(step: &Step) -> Vec<&str> {
+    let facts = step.facts.iter();
+    let facts = facts.filter(|fact| fact.from.is_none() || step.is_automated());
+    let evidence = step.evidence.iter().map(|item| item.id.as_str());
+    facts.map(|fact| fact.id.as_str()).chain(evidence).collect()
+}
+
+/// The keys that settle a doubt in an answers file; that it is done by now does not say by which attempt.
+fn settles(plan: &Plan, id: &Slug) -> String {
+    let step = plan.step(id);
+    let wanted = step.map_or(Vec::new(), typed).join(", ");
+    let with = match wanted.as_str() {
+        "" => String::new(),
+        wanted => format!(" with {wanted}"),
+    };
+    let by_hand = step.is_some_and(|step| !step.is_automated());
+    let not = if by_hand {
+        "; `done: true` does not answer that"
+    } else {
+        ""
+    };
+    format!(
+        "find out whether it took effect, and answer `{id}: {{doubt: happened, reason: …}}`{with}, or `{id}: {{doubt: \
+         not-done, reason: …}}`{not}"
+    )
 }
 
 /// Why a step cannot go on by itself.
@@ -255,7 +272,7 @@ pub fn way(way: &Way) -> (char, String) {
     }
 }
 
-fn options_of(step: &Step) -> Vec<(crate::ids::Slug, String, Option<String>)> {
+fn options_of(step: &Step) -> Vec<(Slug, String, Option<String>)> {
     match &step.action {
         Action::Choose(choose) => choose
             .options

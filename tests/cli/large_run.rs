@@ -2,9 +2,7 @@
 
 use std::fs;
 
-use crate::fixture::{
-    BY_HAND, RUN, artifact_path, begun, data, put, resume_with, say, shop, start,
-};
+use crate::fixture::{BY_HAND, RUN, begun, data, events, put, resume_with, say, shop, start};
 use crate::scene::Scene;
 
 /// Needs the whole run, and does not read it again.
@@ -54,13 +52,19 @@ fn a_run_that_is_not_as_it_was_read_ends_what_can_be_relied_on() {
         ("cannot be read", None),
     ] {
         let scene = large();
-        let run = artifact_path(&scene, "000002-scope-and-ownership.json");
+        let events = events(&scene);
+        let read = events
+            .iter()
+            .find(|e| e["data"]["learned"]["what"] == "run");
+        let kept = &read.expect("it was read")["data"]["evidence"][0]["artifact"]["path"];
+        let kept = kept.as_str().expect("a path");
+        let run = data(&scene).join(kept);
         match becomes {
             Some(text) => fs::write(&run, text).expect("written"),
             None => fs::remove_file(&run).expect("removed"),
         }
         let journal = fs::read(data(&scene).join("journal.jsonl")).expect("a journal");
-        let named = "names `artifacts/000002-scope-and-ownership.json`, which";
+        let named = format!("names `{kept}`, which");
         say(&scene, "status")
             .shows(&format!("{named} {what}"))
             .exit(0);
