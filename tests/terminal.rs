@@ -112,7 +112,7 @@ impl Desk {
 #[test]
 fn a_drill_is_walked_to_a_rollback() {
     let mut desk = Desk::drill("bad-deploy");
-    desk.sees("This is a drill").sees("Step 1 of 31");
+    desk.sees("This is a drill").sees("Step 1 of 32");
     desk.reads_the_truth();
     desk.sees("Known:")
         .sees("database_compatible = true (measured");
@@ -157,7 +157,7 @@ fn leaving_answers_nothing_and_loses_nothing() {
 
     let mut desk = Desk::open(home, &["resume"]);
     desk.sees("Resumed")
-        .sees("Step 3 of 31")
+        .sees("Step 3 of 32")
         .sees("that you were called for?")
         .presses('d')
         .sees("end of input");
