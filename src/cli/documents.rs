@@ -11,7 +11,7 @@ use crate::journal::Journal;
 use crate::runbook::diagnostic::{Diagnostic, Paint, render};
 use crate::runbook::model::{Runbook, Source};
 use crate::runbook::profile::Profile;
-use crate::runbook::shipped::{self, RUNBOOKS};
+use crate::runbook::shipped::{self, RUNBOOKS, is_path};
 
 use super::error::{CliError, Exit};
 
@@ -87,8 +87,7 @@ fn plain(file: &str) -> String {
 
 /// Finds a runbook: what has a `/` or ends in `.yaml` or `.yml` is a path, everything else the name of a shipped one.
 pub(crate) fn find_runbook(named: &str) -> Result<Found, CliError> {
-    let is_path = named.contains('/') || named.ends_with(".yaml") || named.ends_with(".yml");
-    if is_path {
+    if is_path(named) {
         let text = read(Path::new(named))?;
         let file = Path::new(named)
             .file_name()

@@ -3,32 +3,36 @@
 //! A drill has a state directory, a run history and endpoints of its own, made for it and for nothing else; it takes no
 //! profile and runs no programs, so there is nothing configured that it could reach.
 
-use std::collections::BTreeMap;
+use std::fs::OpenOptions;
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 use clap::Args;
 use serde_json::json;
 
 use crate::clock::Timestamp;
-use crate::drill::{ControlPlane, PlaneError, Scenario, scenario, scenarios};
+use crate::drill::{ControlPlane, PlaneError, Scenario, ScenarioError, Texts, beside, scenarios};
 use crate::effects::system::Endpoint;
 use crate::execution::event::Opened;
 use crate::execution::state::State;
 use crate::history::History;
-use crate::ids::{ExecutionId, Slug};
+use crate::ids::ExecutionId;
 use crate::journal::{Journal, Recovery, Store};
+use crate::runbook::model::Action;
+use crate::runbook::shipped::is_path;
 
-use super::context::Here;
+use super::context::{Here, shown};
 use super::documents::{self, Applied, Found};
 use super::error::{CliError, Exit};
 use super::executions::{Kept, drill_home};
-use super::hand_over::Footing;
+use super::hand_over::{self, Footing};
 use super::start::{Ready, Resuming, begin, current_text, go_on, tool};
 use super::stepping::{self, Desk, Programs, read_answers};
 
 #[derive(Debug, Args)]
 pub(crate) struct DrillArgs {
-    /// The scenario; without one, they are listed.
+    /// The scenario: one that comes with the tool, or the path of one of your own; without one, they are listed.
     scenario: Option<String>,
     /// Play the scenario's own answers.
     #[arg(long, requires = "scenario", conflicts_with = "answers")]
@@ -45,13 +49,15 @@ pub(crate) async fn drill(here: &mut Here, args: &DrillArgs) -> Result<Exit, Cli
     let Some(named) = &args.scenario else {
         return list(here, args.json);
     };
-    let scenario = find(named)?;
+    let (scenario, found) = find(named)?;
     let id = ExecutionId::generate();
     let home = drill_home(&here.home, id);
+    let now = Timestamp::now();
+    let mut desk = desk(args, &scenario, &found, now)?;
     // The directory above is checked like any other: a drill's journal is a journal.
     Store::open(&here.home)?;
     Store::open(&home)?;
-    let now = Timestamp::now();
+    keep(scenario.texts(), &home)?;
     let history = History::open(&home.join("history.db")).await?;
     for earlier in scenario.earlier_at(now) {
         history.record(&earlier).await?;
@@ -59,8 +65,7 @@ pub(crate) async fn drill(here: &mut Here, args: &DrillArgs) -> Result<Exit, Cli
     let recording = scenario.recording_at(now);
     history.record(&recording).await?;
     let plane = plane(&scenario, &home)?;
-    let profile = only_endpoint(&plane)?;
-    let found = documents::find_runbook(scenario.runbook().as_str())?;
+    let profile = only_plane(&plane, &found)?;
     let folder = stepping::folder();
     let opened = Opened {
         id,
@@ -81,14 +86,12 @@ pub(crate) async fn drill(here: &mut Here, args: &DrillArgs) -> Result<Exit, Cli
         drill: Some(scenario.id().to_string()),
         handed_over: None,
     };
-    let mut desk = desk(args, &scenario, &found, now)?;
     here.out.talk(format_args!(
         "Drill `{}`: {}",
         scenario.id(),
-        scenario.title()
+        shown(scenario.title())
     ));
-    here.out
-        .talk(crate::report::text::wrapped(2, scenario.briefing()));
+    here.out.talk(briefing(&scenario));
     let journal = Store::open(&home)?.create(id)?;
     let exit = begin(
         here,
@@ -107,7 +110,7 @@ pub(crate) async fn drill(here: &mut Here, args: &DrillArgs) -> Result<Exit, Cli
         here.out.talk(crate::report::text::hanging(
             "What this drill teaches: ",
             2,
-            scenario.teaches(),
+            &shown(scenario.teaches()),
         ));
     }
     Ok(exit)
@@ -124,9 +127,19 @@ fn list(here: &mut Here, as_json: bool) -> Result<Exit, CliError> {
         return Ok(Exit::Done);
     }
     let widest = all.iter().map(|s| s.id().as_str().len()).max().unwrap_or(0);
+    let mut group = None;
     for scenario in &all {
+        if group != Some(scenario.runbook()) {
+            group = Some(scenario.runbook());
+            let found = documents::find_runbook(scenario.runbook())?;
+            here.out.data(format_args!(
+                "{}: {}",
+                scenario.runbook(),
+                found.runbook.title
+            ))?;
+        }
         here.out.data(format_args!(
-            "{:widest$}  {}",
+            "  {:widest$}  {}",
             scenario.id().as_str(),
             scenario.title()
         ))?;
@@ -134,19 +147,91 @@ fn list(here: &mut Here, as_json: bool) -> Result<Exit, CliError> {
     Ok(Exit::Done)
 }
 
-fn find(named: &str) -> Result<Scenario, CliError> {
-    scenario(named).ok_or_else(|| {
-        let ids = scenarios()
-            .iter()
-            .map(|s| s.id().to_string())
-            .collect::<Vec<_>>()
-            .join(", ");
-        CliError::new(
-            Exit::Usage,
-            format!("there is no drill `{}`", super::context::shown(named)),
-        )
-        .hint(format!("there is {ids}"))
+/// The scenario that was named, and the runbook that it rehearses.
+fn find(named: &str) -> Result<(Scenario, Found), CliError> {
+    if is_path(named) {
+        return read_own(Path::new(named));
+    }
+    let mut all = scenarios();
+    match all.iter().position(|s| s.id().as_str() == named) {
+        Some(at) => {
+            let scenario = all.swap_remove(at);
+            let found = documents::find_runbook(scenario.runbook())?;
+            Ok((scenario, found))
+        }
+        None => {
+            let ids: Vec<&str> = all.iter().map(|s| s.id().as_str()).collect();
+            Err(
+                CliError::new(Exit::Usage, format!("there is no drill `{}`", shown(named))).hint(
+                    format!(
+                        "there is {}; any other is given by its path",
+                        ids.join(", ")
+                    ),
+                ),
+            )
+        }
+    }
+}
+
+/// A scenario of the user's own: its plane and its runbook are looked for beside it, and so are its answers.
+fn read_own(path: &Path) -> Result<(Scenario, Found), CliError> {
+    let folder = path.parent().unwrap_or(Path::new(""));
+    let answers = path.with_extension("answers.yaml");
+    let answers = answers.exists().then(|| read_text(&answers)).transpose()?;
+    let scenario = Scenario::parse(&read_text(path)?, answers.as_deref(), folder)
+        .map_err(|error| misread(&error, path))?;
+    let found = if is_path(scenario.runbook()) {
+        documents::find_runbook(&beside(folder, scenario.runbook()).to_string_lossy())?
+    } else {
+        documents::find_runbook(scenario.runbook())?
+    };
+    Ok((scenario, found))
+}
+
+fn misread(error: &ScenarioError, path: &Path) -> CliError {
+    let message = format!("`{}` is no drill", path.display());
+    CliError::new(Exit::Usage, message).caused_by(error)
+}
+
+fn read_text(path: &Path) -> Result<String, CliError> {
+    String::from_utf8(documents::read(path)?).map_err(|error| {
+        let message = format!("failed to read `{}`", path.display());
+        CliError::new(Exit::Usage, message).caused_by(&error)
     })
+}
+
+/// The documents that a drill goes on with when it is resumed, whatever became of the files.
+const KEPT: [&str; 2] = ["scenario.yaml", "plane.yaml"];
+
+fn keep(texts: &Texts, home: &Path) -> Result<(), CliError> {
+    for (name, text) in KEPT.into_iter().zip([&texts.scenario, &texts.plane]) {
+        let path = home.join(name);
+        let written = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&path)
+            .and_then(|mut file| file.write_all(text.as_bytes()));
+        written.map_err(|error| {
+            let message = format!("cannot keep the drill in `{}`", path.display());
+            CliError::new(Exit::Failed, message).caused_by(&error)
+        })?;
+    }
+    Ok(())
+}
+
+fn kept_scenario(home: &Path) -> Result<Scenario, CliError> {
+    let [scenario, plane] = KEPT.map(|name| read_text(&home.join(name)));
+    let texts = Texts {
+        scenario: scenario?,
+        plane: plane?,
+        answers: None,
+    };
+    Scenario::of(texts).map_err(|error| misread(&error, &home.join(KEPT[0])))
+}
+
+fn briefing(scenario: &Scenario) -> String {
+    crate::report::text::wrapped(2, &shown(scenario.briefing()))
 }
 
 fn desk(
@@ -158,9 +243,14 @@ fn desk(
     if !args.auto {
         return Desk::find(args.answers.as_deref(), found);
     }
-    let answers = scenario.answers_at(now).to_string();
+    let Some(answers) = scenario.answers_at(now) else {
+        let message = format!("drill `{}` has no answers of its own", scenario.id());
+        return Err(CliError::new(Exit::Usage, message).hint(
+            "put them beside it, as `NAME.answers.yaml`, or give some with `--answers FILE`",
+        ));
+    };
     let answers = read_answers(
-        answers.as_bytes(),
+        answers.to_string().as_bytes(),
         Path::new("."),
         scenario.id().as_str(),
         found,
@@ -170,20 +260,24 @@ fn desk(
 
 fn plane(scenario: &Scenario, home: &Path) -> Result<ControlPlane, CliError> {
     let failed = |error: PlaneError| CliError::from_error(Exit::Failed, &error);
-    ControlPlane::start(scenario.world(), home.join("world.json")).map_err(failed)
+    ControlPlane::start(scenario.simulation(), home.join("world.json")).map_err(failed)
 }
 
-/// The simulated control plane is the only endpoint there is.
-fn only_endpoint(plane: &ControlPlane) -> Result<Applied, CliError> {
-    let name: Slug = "platform"
-        .parse()
-        .map_err(|_| CliError::new(Exit::Bug, "`platform` is not a name"))?;
+/// The simulated control plane is all that there is, under every name that the runbook has for an endpoint.
+fn only_plane(plane: &ControlPlane, found: &Found) -> Result<Applied, CliError> {
     let at = Endpoint {
         url: plane.url(),
         token: Some(plane.token().to_owned()),
     };
+    let others = hand_over::others(found)?;
+    let runbooks = std::iter::once(&found.runbook).chain(others.iter().map(|o| &o.runbook));
+    let steps = runbooks.flat_map(|runbook| &runbook.steps);
+    let names = steps.filter_map(|step| match &step.action {
+        Action::Request(request) => Some(request.endpoint.clone()),
+        _ => None,
+    });
     Ok(Applied {
-        endpoints: BTreeMap::from([(name, at)]),
+        endpoints: names.map(|name| (name, at.clone())).collect(),
         source: None,
     })
 }
@@ -197,10 +291,10 @@ pub(crate) async fn resume(
     state: State,
     recovery: Recovery,
 ) -> Result<Exit, CliError> {
-    let scenario = find(state.opened.drill.as_deref().unwrap_or_default())?;
+    let scenario = kept_scenario(&kept.home)?;
     let (found, adopted) = current_text(&Store::open(&kept.home)?, &kept, &state, None)?;
     let plane = plane(&scenario, &kept.home)?;
-    let profile = only_endpoint(&plane)?;
+    let profile = only_plane(&plane, &found)?;
     let by_hand = stepping::by_hand(
         &found.runbook,
         &profile.endpoints,
@@ -209,8 +303,7 @@ pub(crate) async fn resume(
     );
     let mut desk = Desk::find(answers, &found)?;
     let history = History::open_existing(&kept.home.join("history.db")).await?;
-    here.out
-        .talk(crate::report::text::wrapped(2, scenario.briefing()));
+    here.out.talk(briefing(&scenario));
     go_on(
         here,
         Resuming {
@@ -239,10 +332,11 @@ mod tests {
     #[test]
     fn every_scenario_answers_steps_that_its_runbook_has() {
         for scenario in scenarios() {
-            let found = documents::find_runbook(scenario.runbook().as_str())
+            let found = documents::find_runbook(scenario.runbook())
                 .map_err(|e| e.to_string())
                 .expect("shipped");
-            let answers = scenario.answers_at(Timestamp::now()).to_string();
+            let answers = scenario.answers_at(Timestamp::now());
+            let answers = answers.expect("a shipped scenario has answers").to_string();
             let answers = Answers::parse(&answers, Path::new(".")).expect("answers");
             for id in answers.steps() {
                 assert!(found.runbook.step(id).is_some(), "{}: {id}", scenario.id());

@@ -1,490 +1,360 @@
-//! The simulated control plane over HTTP, for this machine and one drill only.
+//! The simulated control plane as a document: `runbooks/drills/planes/NAME.yaml`, which several scenarios share.
 //!
-//! It listens on the loopback address, at a port that the system picks, and answers only who knows the token of this
-//! start. What changed is in its file before the answer goes out, so a drill can be killed at any moment and resumed
-//! by another process.
+//! # A plane
+//!
+//! ```yaml
+//! format: drill-plane/v1
+//! let:                                    # abbreviations, in CEL; worked out when something asks for them
+//!   busy: size(state.sessions) > 0
+//! cases:                                  # asked before those of every route; each with an `if`
+//!   - {if: path.host != state.host.id, status: 404, problem: 'there is no host `${path.host}`'}
+//! routes:
+//!   - route: GET /hosts/{host}
+//!     query: [verbose]                    # the query parameters that it knows; another is answered 400
+//!     cases:
+//!       - merge: {sessions: '${state.sessions > 10 ? state.sessions - 10 : 0}'}
+//!         body: {host: '${state.host}', sessions: '${state.sessions}'}
+//!   - route: POST /hosts/{host}/drain
+//!     takes: {deadline: string, force: boolean?}   # the members of its body, by the kinds of facts
+//!     let: {wanted: body.deadline}        # abbreviations of this route
+//!     cases:                              # the first whose `if` holds; the last has none
+//!       - if: state.host.draining
+//!         status: 409
+//!         problem: the host is draining already
+//!         body: {host: '${state.host}'}
+//!       - status: 202
+//!         merge: {host: {draining: true}}
+//!         body: {host: '${state.host}'}
+//!         headers: {Retry-After: '2'}
+//! ```
+//!
+//! | Name | Is |
+//! |---|---|
+//! | `state` | what is true: the `state` of the scenario, as it was merged so far |
+//! | `path`, `query` | the `{…}` of the route, and the parameters that it knows (null where not given) |
+//! | `body` | what was sent; what `takes` marks with `?` is null where it is absent |
+//! | `actor` | who asks |
+//!
+//! - `merge` is merged into the state as JSON Merge Patch (RFC 7396): null removes, a map is merged, a list is replaced.
+//!   Things that change one by one are best kept by their id: `edges: {'${path.edge}': {epoch: 43}}`, and listed with
+//!   `state.edges.map(id, state.edges[id])`.
+//! - `merge` reads the state before, `body`, `problem` and `headers` the state after it. A read may merge as well: that
+//!   is how time passes.
+//! - With a status of 400 or more the answer is a problem document; `problem` is its detail, and the members of `body`
+//!   are added to it.
+//! - Text that is one `${…}` as a whole becomes its value, of any kind. The names of a map may hold `${…}`, too.
+//! - There is no clock and no chance. The same requests in the same order give the same answers.
+//! - What is unknown or fails is answered 500 with its place in the document, and then nothing has changed.
+//!
+//! # What every plane gives
+//!
+//! - A change that merges *took* effect; an answer below 400 that merges nothing *repeated*, because there was nothing to
+//!   do; everything else was *refused*. All of it is on the ledger, which `GET /ledger` answers.
+//! - The answer to what took effect is given again where the same is asked with the same idempotency key, from the member
+//!   `idempotency_key` of the body or the header `Idempotency-Key`; for anything else that key is answered 422. What was
+//!   refused uses no key up.
+//! - 404, 405, 400 and 422 for paths, methods, queries and bodies that are wrong.
+//!
+//! What scenarios add (the state, and the disturbances) is told in [`mod@super::scenario`].
 
-use std::fs::{self, OpenOptions};
-use std::io::{self, Write as _};
-use std::net::SocketAddr;
-use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::JoinHandle;
+use std::collections::{BTreeMap, BTreeSet};
 
-use axum::Router;
-use axum::body::{Body, to_bytes};
-use axum::extract::{Request, State};
-use axum::http::header::{AUTHORIZATION, CONTENT_TYPE};
-use axum::http::{HeaderMap, StatusCode};
-use axum::response::{IntoResponse as _, Response};
-use tokio::sync::oneshot;
+use serde::de::IgnoredAny;
+use serde::{Deserialize, Deserializer};
+use serde_json::{Map, Value as Json, json};
 
-use super::request::Answer;
-use super::world::World;
+use super::case::Case;
+use super::document::{DocumentError, read};
+use super::names::{Cel, GIVEN, Known, Lets};
+use super::request::{Answer, Request};
+use super::route::RoutePattern;
+use crate::ids::Field;
+use crate::runbook::kind::Kind;
 
-/// The largest body that is read, in bytes; the largest that a runbook sends is far below.
-const BODY_LIMIT: usize = 64 * 1024;
+/// The format of planes that this version reads.
+const FORMAT: &str = "drill-plane/v1";
 
-/// A running simulated control plane; it stops when this is dropped.
-#[derive(Debug)]
-pub struct ControlPlane {
-    address: SocketAddr,
-    token: String,
-    stop: Option<oneshot::Sender<()>>,
-    thread: Option<JoinHandle<()>>,
+/// A simulated control plane: which request is answered how.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Plane {
+    pub(super) lets: Lets,
+    pub(super) cases: Vec<Case>,
+    routes: Vec<Route>,
 }
 
-/// Why the control plane cannot be started.
-#[derive(Debug, thiserror::Error)]
-pub enum PlaneError {
-    /// The file that keeps the world cannot be read or written.
-    #[error("cannot keep the state of the drill in `{}`", path.display())]
-    Keep {
-        /// The file.
-        path: PathBuf,
-        /// What went wrong.
-        #[source]
-        source: io::Error,
-    },
-    /// The file that should keep the world holds something else.
-    #[error("`{}` does not hold the state of a drill", path.display())]
-    NotAWorld {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        #[source]
-        source: serde_json::Error,
-    },
-    /// The file keeps the world of another scenario.
-    #[error("`{}` holds the state of the drill `{found}`, not of `{wanted}`", path.display())]
-    OtherScenario {
-        /// The file.
-        path: PathBuf,
-        /// The scenario that it is of.
-        found: String,
-        /// The scenario that was to be started.
-        wanted: String,
-    },
-    /// No port or no thread could be had.
-    #[error("cannot listen on the loopback address")]
-    Listen(#[source] io::Error),
+/// What answers one kind of request.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Route {
+    pub(super) on: RoutePattern,
+    pub(super) query: Vec<String>,
+    takes: Option<BTreeMap<String, Kind>>,
+    /// Those of the plane as well.
+    pub(super) lets: Lets,
+    pub(super) cases: Vec<Case>,
 }
 
-/// What the requests share.
-struct Shared {
-    world: Mutex<World>,
-    keep: PathBuf,
-    token: String,
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Document {
+    #[serde(rename = "format")]
+    _format: IgnoredAny,
+    #[serde(default, rename = "let")]
+    lets: BTreeMap<Field, Cel>,
+    #[serde(default)]
+    cases: Vec<Case>,
+    routes: Vec<RouteDocument>,
 }
 
-impl ControlPlane {
-    /// Starts to answer for `world`, or for what is left of it in `keep` when that file exists.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RouteDocument {
+    route: RoutePattern,
+    #[serde(default)]
+    query: Vec<String>,
+    #[serde(default)]
+    takes: Option<BTreeMap<String, Taken>>,
+    #[serde(default, rename = "let")]
+    lets: BTreeMap<Field, Cel>,
+    cases: Vec<Case>,
+}
+
+struct Taken(Kind);
+
+impl<'de> Deserialize<'de> for Taken {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let kind = text.parse().map(Self);
+        kind.map_err(|error| serde::de::Error::custom(format_args!("`{text}` is {error}")))
+    }
+}
+
+/// Where a request leads.
+pub(super) enum Place<'a> {
+    /// To what was done so far, which every plane tells.
+    Ledger,
+    /// To a route, with the values of its path.
+    Route(&'a Route, Json),
+}
+
+impl Plane {
+    /// Reads a plane.
     ///
     /// # Errors
-    /// When `keep` cannot be read or written or is not of this scenario, or nothing can listen on this machine.
-    pub fn start(world: World, keep: PathBuf) -> Result<Self, PlaneError> {
-        let world = resumed(world, &keep)?;
-        write(&world, &keep).map_err(|source| PlaneError::Keep {
-            path: keep.clone(),
-            source,
-        })?;
-        let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).map_err(PlaneError::Listen)?;
-        listener.set_nonblocking(true).map_err(PlaneError::Listen)?;
-        let address = listener.local_addr().map_err(PlaneError::Listen)?;
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .map_err(PlaneError::Listen)?;
-        let token = fresh_token();
-        let shared = Arc::new(Shared {
-            world: Mutex::new(world),
-            keep,
-            token: token.clone(),
-        });
-        let (stop, stopped) = oneshot::channel();
-        // The terminal of the operator blocks the main thread; the plane must answer all the same.
-        let thread = std::thread::Builder::new()
-            .name("drill-control-plane".to_owned())
-            .spawn(move || runtime.block_on(serve(listener, shared, stopped)))
-            .map_err(PlaneError::Listen)?;
+    /// The first mistake in it, with its place.
+    pub fn parse(text: &str) -> Result<Self, DocumentError> {
+        let document: Document = read(text, FORMAT)?;
+        let lets: Lets = named(document.lets)?;
+        let mut routes: Vec<Route> = Vec::new();
+        for route in document.routes {
+            let route = Route::new(route, &lets)?;
+            if routes.iter().any(|before| before.on.is_like(&route.on)) {
+                return Err(wrong(&route.on, "such a route is there already"));
+            }
+            routes.push(route);
+        }
+        let plane = Self {
+            lets,
+            cases: document.cases,
+            routes,
+        };
+        plane.check()?;
+        Ok(plane)
+    }
+
+    /// Where a request leads.
+    ///
+    /// # Errors
+    /// An answer with status 404 or 405.
+    pub(super) fn find(&self, request: &Request<'_>) -> Result<Place<'_>, Answer> {
+        if request.segments == ["ledger"] {
+            return if request.only_reads() {
+                Ok(Place::Ledger)
+            } else {
+                Err(not_allowed(&["GET"]))
+            };
+        }
+        let mut allowed = Vec::new();
+        for route in &self.routes {
+            if let Some(path) = route.on.path(&request.segments) {
+                if route.on.method() == request.method {
+                    return Ok(Place::Route(route, path));
+                }
+                allowed.push(route.on.method());
+            }
+        }
+        Err(match allowed[..] {
+            [] => Answer::problem(404, format!("there is nothing at `{}`", request.path)),
+            _ => not_allowed(&allowed),
+        })
+    }
+
+    /// That it answers such a request.
+    pub(super) fn answers(&self, on: &RoutePattern) -> bool {
+        self.routes.iter().any(|route| route.on.meets(on))
+    }
+
+    /// The names that are known where there is no request.
+    pub(super) fn known_without_request(&self) -> Known<'_> {
+        Known {
+            lets: &self.lets,
+            given: BTreeMap::from([("state", None)]),
+        }
+    }
+
+    fn check(&self) -> Result<(), DocumentError> {
+        for (n, case) in self.cases.iter().enumerate() {
+            let place = format!("case {} of the plane", n + 1);
+            let at = |what: String| DocumentError::wrong(&place, what);
+            if case.when.is_none() {
+                return Err(at(
+                    "it has no `if`, so nothing else would ever be asked".into()
+                ));
+            }
+            for route in &self.routes {
+                // Nothing was read of the body yet.
+                let mut known = route.known();
+                known.given.remove("body");
+                known.given.insert("query", None);
+                case.check(&known).map_err(at)?;
+            }
+        }
+        self.routes.iter().try_for_each(Route::check)
+    }
+}
+
+impl Route {
+    fn new(document: RouteDocument, of_plane: &Lets) -> Result<Self, DocumentError> {
+        let mut lets = of_plane.clone();
+        for (name, meant) in named(document.lets)? {
+            if lets.insert(name.clone(), meant).is_some() {
+                let what = format!("`{name}` stands for something else in the whole plane");
+                return Err(wrong(&document.route, what));
+            }
+        }
+        if document.route.method() == "GET" && document.takes.is_some() {
+            return Err(wrong(&document.route, "a GET has no body to take"));
+        }
+        let takes = document
+            .takes
+            .map(|takes| takes.into_iter().map(|(name, Taken(kind))| (name, kind)));
         Ok(Self {
-            address,
-            token,
-            stop: Some(stop),
-            thread: Some(thread),
+            on: document.route,
+            query: document.query,
+            takes: takes.map(Iterator::collect),
+            lets,
+            cases: document.cases,
         })
     }
 
-    /// The address that paths are appended to: `http://127.0.0.1:PORT`.
-    #[must_use]
-    pub fn url(&self) -> String {
-        format!("http://{}", self.address)
-    }
-
-    /// The bearer token that every request must carry; another one at each start. A secret.
-    #[must_use]
-    pub fn token(&self) -> &str {
-        &self.token
-    }
-}
-
-impl Drop for ControlPlane {
-    fn drop(&mut self) {
-        if let Some(stop) = self.stop.take() {
-            // An error says that it has stopped already.
-            let _ = stop.send(());
-        }
-        if let Some(thread) = self.thread.take() {
-            // A panic in there was a bug that the requests have shown; dropping is no place for a second one.
-            let _ = thread.join();
-        }
-    }
-}
-
-async fn serve(
-    listener: std::net::TcpListener,
-    shared: Arc<Shared>,
-    stopped: oneshot::Receiver<()>,
-) {
-    let listener = match tokio::net::TcpListener::from_std(listener) {
-        Ok(listener) => listener,
-        Err(error) => {
-            tracing::error!(%error, "the simulated control plane cannot listen");
-            return;
-        }
-    };
-    let router = Router::new().fallback(answer).with_state(shared);
-    // Connections that are open are cut rather than waited for: a client that keeps one must not hold up the end.
-    tokio::select! {
-        served = axum::serve(listener, router).into_future() => {
-            if let Err(error) = served {
-                tracing::error!(%error, "the simulated control plane stopped");
-            }
-        }
-        _ = stopped => {}
-    }
-}
-
-async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response {
-    let (parts, body) = request.into_parts();
-    if !is_authorized(&parts.headers, &shared.token) {
-        let detail = "the request carries no token, or not the one of this drill";
-        return respond(&Answer::problem(401, "Unauthorized", detail));
-    }
-    let Ok(body) = to_bytes(body, BODY_LIMIT).await else {
-        let detail = format!("the body is longer than {BODY_LIMIT} bytes, or was cut");
-        return respond(&Answer::problem(413, "Content Too Large", detail));
-    };
-    let query = parts.uri.query().unwrap_or("");
-    respond(&shared.handle(parts.method.as_str(), parts.uri.path(), query, &body))
-}
-
-fn respond(answer: &Answer) -> Response {
-    let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let media_type = if answer.status >= 400 {
-        "application/problem+json"
-    } else {
-        "application/json"
-    };
-    (
-        status,
-        [(CONTENT_TYPE, media_type)],
-        Body::from(answer.body.to_string()),
-    )
-        .into_response()
-}
-
-fn is_authorized(headers: &HeaderMap, token: &str) -> bool {
-    let given = headers
-        .get(AUTHORIZATION)
-        .and_then(|value| value.to_str().ok());
-    given.and_then(|value| value.strip_prefix("Bearer ")) == Some(token)
-}
-
-impl Shared {
-    /// Answers one request; what changed is kept before the answer is given.
-    fn handle(&self, method: &str, path: &str, query: &str, body: &[u8]) -> Answer {
-        // The world is replaced as a whole, so it is sound even where another request panicked.
-        let mut world = self.world.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut next = world.clone();
-        let answer = next.handle(method, path, query, body);
-        if next != *world {
-            if let Err(error) = write(&next, &self.keep) {
-                let detail = format!(
-                    "cannot write `{}`: {error}; nothing was changed",
-                    self.keep.display()
-                );
-                return Answer::problem(500, "Internal Server Error", detail);
-            }
-            *world = next;
-        }
-        answer
-    }
-}
-
-/// The world that was kept, or the given one when none was.
-fn resumed(world: World, keep: &Path) -> Result<World, PlaneError> {
-    let bytes = match fs::read(keep) {
-        Ok(bytes) => bytes,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(world),
-        Err(source) => {
-            return Err(PlaneError::Keep {
-                path: keep.to_owned(),
-                source,
-            });
-        }
-    };
-    let kept: World = serde_json::from_slice(&bytes).map_err(|source| PlaneError::NotAWorld {
-        path: keep.to_owned(),
-        source,
-    })?;
-    if kept.scenario() != world.scenario() {
-        return Err(PlaneError::OtherScenario {
-            path: keep.to_owned(),
-            found: kept.scenario().to_owned(),
-            wanted: world.scenario().to_owned(),
-        });
-    }
-    Ok(kept)
-}
-
-/// Replaces the file as a whole, readable by its owner only.
-///
-/// It is not synced: it must outlive the process, not the machine.
-fn write(world: &World, keep: &Path) -> io::Result<()> {
-    let json = serde_json::to_vec_pretty(world).map_err(io::Error::other)?;
-    let beside = keep.with_extension("new");
-    match fs::remove_file(&beside) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(&beside)?;
-    file.write_all(&json)?;
-    fs::rename(&beside, keep)
-}
-
-/// 244 random bits: more than anybody tries on one machine during one drill.
-fn fresh_token() -> String {
-    format!(
-        "drill-{}{}",
-        uuid::Uuid::new_v4().simple(),
-        uuid::Uuid::new_v4().simple()
-    )
-}
-
-#[cfg(test)]
-mod tests {
-    use std::os::unix::fs::PermissionsExt as _;
-
-    use super::*;
-    use crate::drill::scenario::scenario;
-    use serde_json::{Value as Json, json};
-
-    struct Scene {
-        dir: tempfile::TempDir,
-    }
-
-    impl Scene {
-        fn new() -> Self {
-            Self {
-                dir: tempfile::tempdir().expect("a directory"),
-            }
-        }
-
-        fn keep(&self) -> PathBuf {
-            self.dir.path().join("world.json")
-        }
-
-        fn plane(&self) -> ControlPlane {
-            ControlPlane::start(world("bad-deploy"), self.keep()).expect("starts")
-        }
-    }
-
-    fn world(id: &str) -> World {
-        scenario(id).expect("a shipped scenario").world()
-    }
-
-    /// One request on a connection of its own; the status and the body.
-    fn ask(
-        plane: &ControlPlane,
-        token: Option<&str>,
-        method: &str,
-        path: &str,
-        body: &str,
-    ) -> (u16, Json) {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .expect("a runtime");
-        runtime.block_on(async {
-            let method = method.parse().expect("a method");
-            let client = reqwest::Client::builder()
-                .no_proxy()
-                .build()
-                .expect("a client");
-            let mut request = client
-                .request(method, format!("{}{path}", plane.url()))
-                .body(body.to_owned());
-            if let Some(token) = token {
-                request = request.bearer_auth(token);
-            }
-            let response = request.send().await.expect("answers");
-            let status = response.status().as_u16();
-            let media_type = response.headers()["content-type"]
-                .to_str()
-                .expect("text")
-                .to_owned();
-            let problem = media_type == "application/problem+json";
-            assert_eq!(problem, status >= 400, "{media_type}");
-            (status, response.json().await.expect("JSON"))
+    /// The parameters of the query, null where they are not given.
+    pub(super) fn parameters(&self, request: &Request<'_>) -> Json {
+        let all = self.query.iter();
+        all.map(|name| {
+            (
+                name.clone(),
+                request
+                    .query
+                    .get(name)
+                    .map_or(Json::Null, |value| value.as_str().into()),
+            )
         })
+        .collect()
     }
 
-    fn get(plane: &ControlPlane, path: &str) -> (u16, Json) {
-        ask(plane, Some(plane.token()), "GET", path, "")
-    }
-
-    fn rollback(plane: &ControlPlane) -> (u16, Json) {
-        let order = json!({
-            "kind": "rollback", "artifact_digest": format!("sha256:{}", "600d".repeat(16)),
-            "expected_epoch": 42, "idempotency_key": "k",
-        });
-        let path = "/environments/production/operations";
-        ask(plane, Some(plane.token()), "POST", path, &order.to_string())
-    }
-
-    #[test]
-    fn only_who_knows_the_token_is_answered() {
-        let scene = Scene::new();
-        let plane = scene.plane();
-        let path = "/environments/production/state";
-        let longer = format!("{}x", plane.token());
-        for token in [None, Some(""), Some("drill-"), Some(longer.as_str())] {
-            assert_eq!(ask(&plane, token, "GET", path, "").0, 401);
+    /// The body as this route takes it.
+    ///
+    /// # Errors
+    /// An answer with status 400 where there is none, and 422 where it is something else.
+    pub(super) fn body(&self, request: &Request<'_>) -> Result<Json, Answer> {
+        let Some(takes) = &self.takes else {
+            return Ok(request.body.clone());
+        };
+        let given = match &request.body {
+            Json::Object(given) => given,
+            Json::Null => return Err(Answer::problem(400, "the body is missing; send JSON")),
+            _ => return Err(Answer::problem(422, "the body is no JSON object")),
+        };
+        if let Some(other) = given.keys().find(|name| !takes.contains_key(*name)) {
+            return Err(Answer::problem(422, format!("`{other}` is not taken here")));
         }
-        let posted = ask(
-            &plane,
-            None,
-            "POST",
-            "/environments/production/operations",
-            "{}",
-        );
-        assert_eq!(posted.0, 401);
-        assert_eq!(get(&plane, "/ledger").1["performed"], json!([]));
-        assert_eq!(get(&plane, path).0, 200);
-        let other = scene.plane();
-        assert_ne!(plane.token(), other.token());
+        let mut body = Map::new();
+        for (name, kind) in takes {
+            let value = match (given.get(name), kind) {
+                (None, Kind::Optional(_)) => &Json::Null,
+                (None, _) => return Err(Answer::problem(422, format!("`{name}` is missing"))),
+                (Some(value), _) => value,
+            };
+            kind.accept(value)
+                .map_err(|miss| Answer::problem(422, format!("`{name}` {miss}")))?;
+            body.insert(name.clone(), value.clone());
+        }
+        Ok(Json::Object(body))
     }
 
-    #[test]
-    fn a_restarted_plane_goes_on_where_the_last_one_ended() {
-        let scene = Scene::new();
-        let plane = scene.plane();
-        let (status, first) = rollback(&plane);
-        assert_eq!(status, 202);
-        get(&plane, "/environments/production/edges");
-        drop(plane);
-        let plane = scene.plane();
-        let (status, again) = rollback(&plane);
-        assert_eq!(
-            (status, &again["operation"]["id"]),
-            (202, &first["operation"]["id"])
-        );
-        let edges = get(&plane, "/environments/production/edges").1;
-        let epochs: Vec<_> = edges["edges"]
-            .as_array()
-            .expect("edges")
-            .iter()
-            .map(|e| e["epoch"].clone())
-            .collect();
-        assert_eq!(epochs, [43, 43, 42]);
-        let ledger = get(&plane, "/ledger").1;
-        let effects: Vec<_> = ledger["performed"]
-            .as_array()
-            .expect("a list")
-            .iter()
-            .map(|p| &p["effect"])
-            .collect();
-        assert_eq!(effects, ["took", "repeated"]);
+    fn known(&self) -> Known<'_> {
+        let strings = |names: &'_ [String]| -> BTreeSet<String> { names.iter().cloned().collect() };
+        let takes = self
+            .takes
+            .as_ref()
+            .map(|takes| takes.keys().cloned().collect());
+        let mut given = BTreeMap::from([
+            ("state", None),
+            ("path", Some(self.on.parameters())),
+            ("query", Some(strings(&self.query))),
+            ("actor", None),
+        ]);
+        if self.on.method() != "GET" {
+            given.insert("body", takes);
+        }
+        Known {
+            lets: &self.lets,
+            given,
+        }
     }
 
-    #[test]
-    fn what_is_answered_is_kept_and_private() {
-        let scene = Scene::new();
-        let plane = scene.plane();
-        rollback(&plane);
-        let kept: World =
-            serde_json::from_slice(&fs::read(scene.keep()).expect("kept")).expect("a world");
-        assert_eq!(kept.performed().len(), 1);
-        let mode = fs::metadata(scene.keep())
-            .expect("exists")
-            .permissions()
-            .mode();
-        assert_eq!(mode & 0o777, 0o600);
+    fn check(&self) -> Result<(), DocumentError> {
+        let known = self.known();
+        for (n, case) in self.cases.iter().enumerate() {
+            let is_last = n + 1 == self.cases.len();
+            let what = match (is_last, &case.when) {
+                (true, Some(_)) => {
+                    Err("the last case has an `if`: say what else is answered".into())
+                }
+                (false, None) => {
+                    Err("it has no `if`, so the cases after it are never reached".into())
+                }
+                _ => case.check(&known),
+            };
+            let place = format!("route `{}`, case {}", self.on, n + 1);
+            what.map_err(|what| DocumentError::wrong(&place, what))?;
+        }
+        if self.cases.is_empty() {
+            return Err(wrong(&self.on, "it has no case"));
+        }
+        Ok(())
     }
+}
 
-    #[test]
-    fn what_cannot_be_kept_did_not_happen() {
-        let scene = Scene::new();
-        let plane = scene.plane();
-        // A directory of that name: neither removed as a file nor written over.
-        let in_the_way = scene.keep().with_extension("new");
-        fs::create_dir(&in_the_way).expect("creates");
-        assert_eq!(rollback(&plane).0, 500);
-        assert_eq!(
-            get(&plane, "/environments/production/state").1["route_owner"]["epoch"],
-            42
-        );
-        fs::remove_dir(&in_the_way).expect("removes");
-        assert_eq!(rollback(&plane).0, 202);
-        assert_eq!(
-            get(&plane, "/ledger").1["performed"]
-                .as_array()
-                .map(Vec::len),
-            Some(1)
-        );
+/// Abbreviations by name; none of them may hide what is given.
+fn named(lets: BTreeMap<Field, Cel>) -> Result<Lets, DocumentError> {
+    let lets: Lets = lets
+        .into_iter()
+        .map(|(name, meant)| (name.into(), meant))
+        .collect();
+    match lets.keys().find(|name| GIVEN.contains(&name.as_str())) {
+        Some(name) => Err(DocumentError::wrong(
+            "`let`",
+            format!("`{name}` is given and cannot stand for something else"),
+        )),
+        None => Ok(lets),
     }
+}
 
-    #[test]
-    fn a_file_that_keeps_something_else_is_left_alone() {
-        let scene = Scene::new();
-        fs::write(scene.keep(), b"{}").expect("writes");
-        let refused = ControlPlane::start(world("bad-deploy"), scene.keep());
-        assert!(
-            matches!(refused, Err(PlaneError::NotAWorld { .. })),
-            "{refused:?}"
-        );
-        assert_eq!(fs::read(scene.keep()).expect("reads"), b"{}");
-        fs::remove_file(scene.keep()).expect("removes");
-        drop(scene.plane());
-        let refused = ControlPlane::start(world("bad-deploy-moved-epoch"), scene.keep());
-        assert!(
-            matches!(refused, Err(PlaneError::OtherScenario { .. })),
-            "{refused:?}"
-        );
-        let nowhere = scene.dir.path().join("none/world.json");
-        let refused = ControlPlane::start(world("bad-deploy"), nowhere);
-        assert!(
-            matches!(refused, Err(PlaneError::Keep { .. })),
-            "{refused:?}"
-        );
-    }
+fn wrong(on: &RoutePattern, what: impl Into<String>) -> DocumentError {
+    DocumentError::wrong(&format!("route `{on}`"), what)
+}
 
-    #[test]
-    fn wrong_requests_are_problems() {
-        let scene = Scene::new();
-        let plane = scene.plane();
-        let token = Some(plane.token());
-        let operations = "/environments/production/operations";
-        assert_eq!(get(&plane, "/nowhere").0, 404);
-        assert_eq!(ask(&plane, token, "DELETE", operations, "").0, 405);
-        assert_eq!(ask(&plane, token, "POST", operations, "not json").0, 400);
-        let long = " ".repeat(BODY_LIMIT + 1);
-        assert_eq!(ask(&plane, token, "POST", operations, &long).0, 413);
-    }
+fn not_allowed(allowed: &[&str]) -> Answer {
+    let detail = format!("this path takes {}", allowed.join(" or "));
+    Answer::problem(405, detail).with("allowed", json!(allowed))
 }

@@ -1,34 +1,77 @@
 //! What is rehearsed: a run that went wrong, the world that it went wrong in, and answers that lead out of it.
+//!
+//! A scenario is a YAML document. Those that come with the tool are in `runbooks/drills/`, each with its answers beside it
+//! (`NAME.yaml`, `NAME.answers.yaml`); to add one, put the files there and its name into the table in `shipped.rs`.
+//!
+//! ```yaml
+//! format: drill/v1
+//! id: host-upgrade-stuck                # what `runbook drill` takes
+//! title: A host is to be rebuilt, and its sessions do not end
+//! teaches: What one has learnt afterwards, in one sentence.
+//! runbook: host-upgrade                 # one that comes with the tool, or a path beside this file
+//! briefing: |
+//!   What somebody who plays it must be told, because there is nobody to ask.
+//! inputs: {settle: 1s}                  # of the runbook; spans short, so that nobody waits for a drill
+//! recording: {run: {id: drill-1842, …}} # the run that went wrong, as the run history takes it
+//! earlier: []                           # the runs before it, oldest first
+//! plane: host-upgrade                   # one that comes with the tool, or a path beside this file
+//! disturbances: []
+//! state: {host: {id: h-1}, sessions: 40}
+//! ```
+//!
+//! Text that is `now`, `now-45m` or `now+2h` as a whole stands for a point in time.
+//!
+//! # Disturbances
+//!
+//! ```yaml
+//! disturbances:
+//!   - title: somebody else drains the host as well
+//!     before:
+//!       - GET /hosts/{host}
+//!       - POST /hosts/{host}/drain
+//!     actor: drill-lee
+//!     sends: {request: POST /hosts/h-1/drain, body: {deadline: 1h}}
+//!     merge: {sessions: '${state.sessions + 5}'}
+//!   - title: too many requests
+//!     before: POST /hosts/{host}/drain
+//!     times: 2
+//!     answer: {status: 429, problem: ask again later, headers: {Retry-After: '1'}}
+//!   - title: the answer is lost
+//!     after: POST /hosts/{host}/drain
+//!     answer: cut
+//! ```
+//!
+//! - It happens once the requests of the operator were made in this order, others between them, `before` or `after` the
+//!   plane has done what the last of them asks for; the n-th request of a kind is that kind n times. With `times`, it
+//!   happens as often as that, at further requests like the last.
+//! - `sends` is a request of the `actor`, which the plane answers and notes like any; a `merge` beside it follows from it,
+//!   and is left out where it did not take effect. A `merge` by itself changes the state without a request, and the
+//!   ledger has the title. Expressions read `state`, and the abbreviations of the plane.
+//! - `answer` replaces the plane's: `before`, nothing was done; `after`, it was, and the answer is lost. `cut` closes the
+//!   connection without any. Where several answer at one request, the first does.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::{fs, io};
 
 use serde::Deserialize;
-use serde_json::Value as Json;
+use serde_json::{Map, Value as Json};
 
+use super::disturbance::Disturbance;
+use super::document::{DocumentError, read, yaml};
+use super::plane::Plane;
+use super::shipped::{PLANES, SCENARIOS, Shipped};
+use super::simulation::Simulation;
 use super::world::World;
 use crate::clock::{Span, Timestamp};
+use crate::expr::Value;
 use crate::history::{Recording, RecordingError};
-use crate::ids::{Field, RunbookId, Slug};
+use crate::ids::{Field, Slug};
+use crate::runbook::shipped::is_path;
 
 /// The format of scenarios that this version reads.
 const FORMAT: &str = "drill/v1";
-
-/// The scenarios that come with the tool, each with its answers, the one to begin with first.
-const SHIPPED: [(&str, &str); 3] = [
-    (
-        include_str!("../../runbooks/drills/bad-deploy.yaml"),
-        include_str!("../../runbooks/drills/bad-deploy.answers.yaml"),
-    ),
-    (
-        include_str!("../../runbooks/drills/bad-deploy-incompatible.yaml"),
-        include_str!("../../runbooks/drills/bad-deploy-incompatible.answers.yaml"),
-    ),
-    (
-        include_str!("../../runbooks/drills/bad-deploy-moved-epoch.yaml"),
-        include_str!("../../runbooks/drills/bad-deploy-moved-epoch.answers.yaml"),
-    ),
-];
 
 /// A scenario of a drill.
 ///
@@ -37,8 +80,21 @@ const SHIPPED: [(&str, &str); 3] = [
 #[derive(Debug, Clone, PartialEq)]
 pub struct Scenario {
     document: Document,
-    answers: String,
-    filled: Json,
+    plane: Arc<Plane>,
+    disturbances: Arc<[Disturbance]>,
+    texts: Texts,
+    filled: Option<Json>,
+}
+
+/// The documents of a scenario as they are written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Texts {
+    /// The scenario itself.
+    pub scenario: String,
+    /// The plane that it plays on.
+    pub plane: String,
+    /// Its own answers, where it has any.
+    pub answers: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -48,24 +104,47 @@ struct Document {
     id: Slug,
     title: String,
     teaches: String,
-    runbook: RunbookId,
+    runbook: String,
     briefing: String,
     inputs: BTreeMap<Field, Json>,
     recording: Json,
     #[serde(default)]
     earlier: Vec<Json>,
-    world: World,
+    plane: String,
+    state: Map<String, Json>,
+    #[serde(default)]
+    disturbances: Vec<Disturbance>,
 }
 
 /// Why a scenario cannot be rehearsed.
 #[derive(Debug, thiserror::Error)]
 pub enum ScenarioError {
-    /// It does not parse, or holds something that does not belong there.
+    /// It does not parse, holds something that does not belong there, or does not fit its plane.
     #[error("the scenario cannot be read")]
-    Document(#[source] Box<serde_yaml::Error>),
-    /// It is of another format.
-    #[error("the format `{0}` is not read here; this tool reads `{FORMAT}`")]
-    Format(String),
+    Document(#[source] DocumentError),
+    /// It names a plane that is not there.
+    #[error(
+        "there is no plane `{0}`: name one that comes with the tool, or the path of one of your own, like `./plane.yaml`"
+    )]
+    NoPlane(String),
+    /// Its plane is at a path, and cannot be read there.
+    #[error("the plane `{}` cannot be read", path.display())]
+    PlaneFile {
+        /// Where it should be.
+        path: PathBuf,
+        /// Why it cannot be read.
+        #[source]
+        source: io::Error,
+    },
+    /// Its plane is no plane.
+    #[error("the plane `{name}` cannot be read")]
+    Plane {
+        /// The plane.
+        name: String,
+        /// What is wrong.
+        #[source]
+        source: DocumentError,
+    },
     /// Its run is not one that the run history takes.
     #[error("the recording of scenario `{id}` cannot be read")]
     Recording {
@@ -82,47 +161,88 @@ pub enum ScenarioError {
         id: Slug,
         /// What is wrong.
         #[source]
-        source: Box<serde_yaml::Error>,
+        source: DocumentError,
     },
 }
 
-/// The scenarios that come with the tool, the one to begin with first.
+/// The scenarios that come with the tool, those of one runbook together, the one to begin with first.
 #[must_use]
 pub fn scenarios() -> Vec<Scenario> {
-    let parsed = SHIPPED
-        .into_iter()
-        .map(|(scenario, answers)| Scenario::parse(scenario, answers));
-    parsed
-        .collect::<Result<_, _>>()
-        .expect("the shipped scenarios are embedded, and a test reads each")
+    SCENARIOS.iter().map(shipped).collect()
 }
 
 /// The shipped scenario of this name.
 #[must_use]
 pub fn scenario(id: &str) -> Option<Scenario> {
-    scenarios()
-        .into_iter()
-        .find(|scenario| scenario.id().as_str() == id)
+    SCENARIOS
+        .iter()
+        .find(|shipped| shipped.name == id)
+        .map(shipped)
+}
+
+fn shipped(shipped: &Shipped) -> Scenario {
+    Scenario::parse(shipped.scenario, Some(shipped.answers), Path::new(""))
+        .expect("the shipped scenarios are embedded, and a test reads each")
+}
+
+/// The path of a file that a document in this folder names.
+#[must_use]
+pub fn beside(folder: &Path, name: &str) -> PathBuf {
+    // Without the `.` of `./plane.yaml`.
+    folder.join(name).components().collect()
 }
 
 impl Scenario {
-    /// Reads a scenario and the answers that belong to it.
+    /// Reads a scenario, the answers that belong to it, and its plane: one that comes with the tool, or the one at a path
+    /// that is relative to `folder`.
     ///
     /// # Errors
-    /// When either cannot be read, or its run is not one that the run history takes.
-    pub fn parse(text: &str, answers: &str) -> Result<Self, ScenarioError> {
-        let document: Document =
-            serde_yaml::from_str(text).map_err(|error| ScenarioError::Document(error.into()))?;
-        if document.format != FORMAT {
-            return Err(ScenarioError::Format(document.format));
+    /// When one of them cannot be read, they do not fit, or the run is not one that the run history takes.
+    pub fn parse(text: &str, answers: Option<&str>, folder: &Path) -> Result<Self, ScenarioError> {
+        let document: Document = read(text, FORMAT).map_err(ScenarioError::Document)?;
+        let name = document.plane.clone();
+        let plane = plane_text(&name, folder)?;
+        let texts = Texts {
+            scenario: text.to_owned(),
+            plane,
+            answers: answers.map(str::to_owned),
+        };
+        Self::new(document, &name, texts)
+    }
+
+    /// Reads a scenario from the documents of an earlier one.
+    ///
+    /// # Errors
+    /// As for [`Scenario::parse`].
+    pub fn of(texts: Texts) -> Result<Self, ScenarioError> {
+        let document: Document = read(&texts.scenario, FORMAT).map_err(ScenarioError::Document)?;
+        let name = document.plane.clone();
+        Self::new(document, &name, texts)
+    }
+
+    fn new(mut document: Document, plane_name: &str, texts: Texts) -> Result<Self, ScenarioError> {
+        let plane = Plane::parse(&texts.plane).map_err(|source| ScenarioError::Plane {
+            name: plane_name.to_owned(),
+            source,
+        })?;
+        let disturbances = std::mem::take(&mut document.disturbances);
+        for disturbance in &disturbances {
+            disturbance.check(&plane).map_err(ScenarioError::Document)?;
         }
-        let filled = serde_yaml::from_str(answers).map_err(|error| ScenarioError::Answers {
+        if let Err(error) = Value::try_from(Json::Object(document.state.clone())) {
+            let error = DocumentError::wrong("`state`", error.to_string());
+            return Err(ScenarioError::Document(error));
+        }
+        let filled = texts.answers.as_deref().map(yaml).transpose();
+        let filled = filled.map_err(|source| ScenarioError::Answers {
             id: document.id.clone(),
-            source: error.into(),
+            source,
         })?;
         let scenario = Self {
             document,
-            answers: answers.to_owned(),
+            plane: Arc::new(plane),
+            disturbances: disturbances.into(),
+            texts,
             filled,
         };
         for recording in scenario.recordings() {
@@ -150,9 +270,9 @@ impl Scenario {
         &self.document.teaches
     }
 
-    /// The runbook that is rehearsed.
+    /// The runbook that is rehearsed: one that comes with the tool, or a path that is relative to the scenario's.
     #[must_use]
-    pub fn runbook(&self) -> &RunbookId {
+    pub fn runbook(&self) -> &str {
         &self.document.runbook
     }
 
@@ -168,12 +288,19 @@ impl Scenario {
         &self.document.inputs
     }
 
-    /// The world as it is when the drill begins.
+    /// The plane and the world as they are when the drill begins.
     #[must_use]
-    pub fn world(&self) -> World {
-        let mut world = self.document.world.clone();
-        world.scenario = self.id().to_string();
-        world
+    pub fn simulation(&self) -> Simulation {
+        let world = World::new(
+            self.id().as_str(),
+            self.document.state.clone(),
+            self.disturbances.len(),
+        );
+        Simulation::new(
+            Arc::clone(&self.plane),
+            Arc::clone(&self.disturbances),
+            world,
+        )
     }
 
     /// The run that went wrong, with its workspace and its logs, as if it had just happened.
@@ -191,16 +318,16 @@ impl Scenario {
             .collect()
     }
 
-    /// The scenario's own answers as they are written, with relative times.
+    /// The documents that it was read from.
     #[must_use]
-    pub fn answers_yaml(&self) -> &str {
-        &self.answers
+    pub fn texts(&self) -> &Texts {
+        &self.texts
     }
 
-    /// The scenario's own answers, with the times that the relative ones stand for.
+    /// The scenario's own answers, with the times that the relative ones stand for; none where it has none.
     #[must_use]
-    pub fn answers_at(&self, now: Timestamp) -> Json {
-        at(&self.filled, now)
+    pub fn answers_at(&self, now: Timestamp) -> Option<Json> {
+        self.filled.as_ref().map(|filled| at(filled, now))
     }
 
     fn recordings(&self) -> impl Iterator<Item = &Json> {
@@ -225,6 +352,18 @@ impl Scenario {
             }
         })
     }
+}
+
+/// The text of a plane, by its name or its path.
+fn plane_text(name: &str, folder: &Path) -> Result<String, ScenarioError> {
+    if is_path(name) {
+        let path = beside(folder, name);
+        return fs::read_to_string(&path)
+            .map_err(|source| ScenarioError::PlaneFile { path, source });
+    }
+    let shipped = PLANES.iter().find(|(shipped, _)| *shipped == name);
+    let (_, text) = shipped.ok_or_else(|| ScenarioError::NoPlane(name.to_owned()))?;
+    Ok((*text).to_owned())
 }
 
 /// The value with its relative times replaced.
@@ -281,22 +420,16 @@ mod tests {
 
     #[test]
     fn every_shipped_scenario_reads_and_is_about_one_target() {
-        let ids: Vec<String> = scenarios().iter().map(|s| s.id().to_string()).collect();
-        assert_eq!(
-            ids,
-            [
-                "bad-deploy",
-                "bad-deploy-incompatible",
-                "bad-deploy-moved-epoch"
-            ]
-        );
-        for scenario in scenarios() {
+        for (scenario, shipped) in scenarios().into_iter().zip(SCENARIOS) {
+            let id = scenario.id().as_str();
+            assert_eq!(id, shipped.name);
+            assert_eq!(super::scenario(id).as_ref(), Some(&scenario));
+            assert!(
+                !is_path(&scenario.document.plane),
+                "{id} has a plane of its own"
+            );
             let recording = scenario.recording_at(noon());
             let workspace = recording.workspace.as_ref().expect("a workspace");
-            assert_eq!(
-                recording.run.environment.as_str(),
-                scenario.world().environment
-            );
             assert!(workspace.operators.contains(&recording.run.launched_by));
             let failed = recording.run.failed_at.expect("the time of the failure");
             assert!(failed < noon() && noon().since(failed) < Span::from_secs(7200));
@@ -316,23 +449,47 @@ mod tests {
     }
 
     #[test]
+    fn those_of_one_runbook_stand_together() {
+        let mut seen: Vec<String> = Vec::new();
+        for scenario in scenarios() {
+            if seen.last().is_some_and(|last| last == scenario.runbook()) {
+                continue;
+            }
+            let runbook = scenario.runbook().to_owned();
+            assert!(!seen.contains(&runbook), "{runbook} is in two places");
+            seen.push(runbook);
+        }
+    }
+
+    #[test]
+    fn every_shipped_plane_reads_and_is_played_on() {
+        for (name, text) in PLANES {
+            Plane::parse(text).unwrap_or_else(|error| panic!("{name}: {error}"));
+            let played = scenarios().iter().any(|s| s.document.plane == *name);
+            assert!(played, "nothing plays on `{name}`");
+        }
+    }
+
+    #[test]
     fn a_run_that_the_history_does_not_take_makes_no_scenario() {
-        let (text, answers) = SHIPPED[0];
+        let Shipped {
+            scenario, answers, ..
+        } = &SCENARIOS[0];
+        let parse = |text: &str| Scenario::parse(text, Some(answers), Path::new(""));
         for (from, to) in [
             ("now-45m", "yesterday"),
             ("state: failed", "state: broken"),
             ("drill/v1", "drill/v2"),
             ("teaches:", "teachs:"),
-            ("epoch: 42", "epoch: -1"),
+            ("plane: bad-deploy", "plane: none-such"),
+            ("plane: bad-deploy", "plane: ./none-such.yaml"),
+            ("epoch: 42", "epoch: 18446744073709551615"),
         ] {
-            assert!(text.contains(from), "{from}");
-            assert!(
-                Scenario::parse(&text.replace(from, to), answers).is_err(),
-                "{to}"
-            );
+            assert!(scenario.contains(from), "{from}");
+            assert!(parse(&scenario.replace(from, to)).is_err(), "{to}");
         }
         assert!(matches!(
-            Scenario::parse(text, "a: [1"),
+            Scenario::parse(scenario, Some("a: [1"), Path::new("")),
             Err(ScenarioError::Answers { .. })
         ));
     }

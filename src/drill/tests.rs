@@ -2,29 +2,67 @@
 
 use serde_json::{Value as Json, json};
 
-use super::compatibility::Axis;
-use super::request::Answer;
+use super::request::{Answer, Asked};
 use super::scenario::scenario;
-use super::world::{Effect, MigrationKind, MigrationState, World};
+use super::simulation::{Reply, Simulation};
+use super::world::Effect;
 
 const ENVIRONMENT: &str = "/environments/production";
 
-fn world(id: &str) -> World {
-    scenario(id).expect("a shipped scenario").world()
+/// A drill that is played by requests alone.
+#[derive(Clone)]
+struct Played(Simulation);
+
+impl Played {
+    fn handle(&mut self, method: &str, path: &str, query: &str, body: &[u8]) -> Answer {
+        let asked = Asked {
+            method,
+            path,
+            query,
+            key: None,
+            body,
+        };
+        match self.0.handle(asked) {
+            Reply::Answer(answer) => {
+                assert_ne!(answer.status, 500, "{method} {path}: {}", answer.body);
+                answer
+            }
+            Reply::Cut => panic!("{method} {path} is cut"),
+        }
+    }
+
+    /// The same in another state.
+    fn edited(&self, edit: impl FnOnce(&mut Json)) -> Self {
+        let mut world = self.0.world().clone();
+        let mut state = Json::Object(world.state);
+        edit(&mut state);
+        world.state = state.as_object().expect("a map").clone();
+        let mut edited = self.clone();
+        edited.0.go_on_in(world);
+        edited
+    }
+
+    fn state(&self) -> Json {
+        Json::Object(self.0.world().state().clone())
+    }
+}
+
+fn world(id: &str) -> Played {
+    Played(scenario(id).expect("a shipped scenario").simulation())
 }
 
 fn digest(word: &str) -> String {
     format!("sha256:{}", word.repeat(16))
 }
 
-fn get(world: &mut World, path: &str) -> Json {
+fn get(world: &mut Played, path: &str) -> Json {
     let (path, query) = path.split_once('?').unwrap_or((path, ""));
     let answer = world.handle("GET", &format!("{ENVIRONMENT}{path}"), query, b"");
     assert_eq!(answer.status, 200, "{path}: {}", answer.body);
     answer.body
 }
 
-fn send(world: &mut World, method: &str, path: &str, body: &Json) -> Answer {
+fn send(world: &mut Played, method: &str, path: &str, body: &Json) -> Answer {
     world.handle(
         method,
         &format!("{ENVIRONMENT}{path}"),
@@ -33,7 +71,7 @@ fn send(world: &mut World, method: &str, path: &str, body: &Json) -> Answer {
     )
 }
 
-fn rollback(world: &mut World, artifact: &str, epoch: u64, key: &str) -> Answer {
+fn rollback(world: &mut Played, artifact: &str, epoch: i64, key: &str) -> Answer {
     let order = json!({
         "kind": "rollback", "artifact_digest": artifact, "expected_epoch": epoch,
         "idempotency_key": key, "reason": "drill-1842",
@@ -41,28 +79,26 @@ fn rollback(world: &mut World, artifact: &str, epoch: u64, key: &str) -> Answer 
     send(world, "POST", "/operations", &order)
 }
 
-fn effects(world: &World) -> Vec<Effect> {
-    world.performed().iter().map(|p| p.effect).collect()
-}
-
-/// Everything but the ledger.
-fn without_ledger(world: &World) -> World {
-    World {
-        performed: Vec::new(),
-        ..world.clone()
-    }
+fn effects(world: &Played) -> Vec<Effect> {
+    world
+        .0
+        .world()
+        .performed()
+        .iter()
+        .map(|p| p.effect)
+        .collect()
 }
 
 #[test]
 fn a_rollback_is_accepted_at_the_current_epoch_only() {
-    for epoch in [0, 41, 43, u64::MAX] {
+    for epoch in [0, 41, 43, i64::MAX] {
         let mut world = world("bad-deploy");
-        let before = without_ledger(&world);
+        let before = world.state();
         let refused = rollback(&mut world, &digest("600d"), epoch, "k");
         assert_eq!(refused.status, 409);
         assert_eq!(refused.body["current"]["epoch"], 42);
         assert_eq!(refused.body["current"]["artifact_digest"], digest("0bad"));
-        assert_eq!(without_ledger(&world), before);
+        assert_eq!(world.state(), before);
         assert_eq!(effects(&world), [Effect::Refused]);
     }
     let mut world = world("bad-deploy");
@@ -77,7 +113,7 @@ fn a_rollback_is_accepted_at_the_current_epoch_only() {
 fn one_key_makes_one_operation() {
     let mut world = world("bad-deploy");
     let first = rollback(&mut world, &digest("600d"), 42, "k");
-    let after = without_ledger(&world);
+    let after = world.state();
     for _ in 0..3 {
         let again = rollback(&mut world, &digest("600d"), 42, "k");
         assert_eq!(
@@ -90,7 +126,7 @@ fn one_key_makes_one_operation() {
         other.status, 422,
         "the same key with another epoch is another request"
     );
-    assert_eq!(without_ledger(&world), after);
+    assert_eq!(world.state(), after);
     use Effect::{Refused, Repeated, Took};
     assert_eq!(
         effects(&world),
@@ -173,13 +209,13 @@ fn what_cannot_be_deployed_is_refused() {
         (String::new(), 404),
     ] {
         let mut world = world("bad-deploy");
-        let before = without_ledger(&world);
+        let before = world.state();
         assert_eq!(
             rollback(&mut world, &artifact, 42, "k").status,
             status,
             "{artifact}"
         );
-        assert_eq!(without_ledger(&world), before);
+        assert_eq!(world.state(), before);
     }
     let good = digest("600d");
     for order in [
@@ -188,6 +224,7 @@ fn what_cannot_be_deployed_is_refused() {
         json!({"kind": "rollback", "artifact_digest": good, "expected_epoch": 42, "idempotency_key": ""}),
         json!({"kind": "rollback", "artifact_digest": good, "expected_epoch": "42", "idempotency_key": "k"}),
         json!({"kind": "rollback", "artifact_digest": good, "expected_epoch": null, "idempotency_key": "k"}),
+        json!({"kind": "rollback", "artifact_digest": good, "expected_epoch": u64::MAX, "idempotency_key": "k"}),
         json!({"kind": "rebuild", "artifact_digest": good, "expected_epoch": 42, "idempotency_key": "k"}),
         json!({"kind": "rollback", "artifact_digest": good, "expected_epoch": 42, "idempotency_key": "k", "force": true}),
         json!({"kind": "rollback", "artifact_digest": good, "expected_epoch": 42, "idempotency_key": "k", "edges": "at-once"}),
@@ -195,13 +232,13 @@ fn what_cannot_be_deployed_is_refused() {
         json!([]),
     ] {
         let mut world = world("bad-deploy");
-        let before = without_ledger(&world);
+        let before = world.state();
         assert_eq!(
             send(&mut world, "POST", "/operations", &order).status,
             422,
             "{order}"
         );
-        assert_eq!(without_ledger(&world), before);
+        assert_eq!(world.state(), before);
         assert_eq!(effects(&world), [Effect::Refused]);
     }
 }
@@ -249,8 +286,8 @@ fn frozen_promotions_let_one_artifact_through_and_rollbacks() {
 
 #[test]
 fn a_quarantined_artifact_goes_nowhere() {
-    let mut world = world("bad-deploy-moved-epoch");
-    world.disturbances.clear();
+    let mut world =
+        world("bad-deploy").edited(|state| state["promotions"]["frozen"] = false.into());
     let bad = digest("0bad");
     let path = format!("/quarantine?artifact={}", bad.replace(':', "%3A"));
     assert_eq!(get(&mut world, &path)["quarantined"], false);
@@ -278,27 +315,20 @@ fn a_quarantined_artifact_goes_nowhere() {
 
 #[test]
 fn the_verdict_follows_from_what_was_executed_since() {
-    use MigrationKind::{Contract, Data, Expand};
-    use MigrationState::{Executed, Pending};
     for (kind, reversible, state, expected) in [
-        (Expand, true, Executed, None),
-        (Expand, false, Executed, None),
-        (Contract, true, Executed, Some("CONTRACT_MIGRATION:m")),
-        (Contract, false, Executed, Some("CONTRACT_MIGRATION:m")),
-        (Contract, false, Pending, None),
-        (Data, true, Executed, None),
-        (Data, false, Executed, Some("DATA_FORMAT:m")),
-        (Data, false, Pending, None),
+        ("expand", true, "executed", None),
+        ("expand", false, "executed", None),
+        ("contract", true, "executed", Some("CONTRACT_MIGRATION:m")),
+        ("contract", false, "executed", Some("CONTRACT_MIGRATION:m")),
+        ("contract", false, "pending", None),
+        ("data", true, "executed", None),
+        ("data", false, "executed", Some("DATA_FORMAT:m")),
+        ("data", false, "pending", None),
     ] {
-        let mut world = world("bad-deploy");
-        let migration = &mut world.deployments[0].migrations;
-        migration.truncate(1);
-        migration[0].id = "m".into();
-        (
-            migration[0].kind,
-            migration[0].reversible,
-            migration[0].state,
-        ) = (kind, reversible, state);
+        let mut world = world("bad-deploy").edited(|world| {
+            world["deployments"][0]["migrations"] =
+                json!([{"id": "m", "kind": kind, "reversible": reversible, "state": state}]);
+        });
         let body = get(
             &mut world,
             &format!("/compatibility?artifact={}", digest("600d")),
@@ -307,7 +337,7 @@ fn the_verdict_follows_from_what_was_executed_since() {
         assert_eq!(
             body["database_compatible"],
             expected.is_none(),
-            "{kind:?} {reversible} {state:?}"
+            "{kind} {reversible} {state}"
         );
         assert_eq!(body["blockers"], json!(blockers));
         assert_eq!(body["artifact_compatible"], true);
@@ -325,41 +355,44 @@ fn the_verdict_follows_from_what_was_executed_since() {
 #[test]
 fn what_cannot_be_read_is_not_known_and_a_blocker() {
     let path = format!("/compatibility?artifact={}", digest("600d"));
-    for (axis, name, artifact, database) in [
-        (Axis::Artifact, "artifact", json!(null), json!(true)),
-        (
-            Axis::Configuration,
-            "configuration",
-            json!(null),
-            json!(true),
-        ),
-        (Axis::Bindings, "bindings", json!(null), json!(true)),
-        (Axis::Database, "database", json!(true), json!(null)),
+    for (axis, artifact, database) in [
+        ("artifact", json!(null), json!(true)),
+        ("configuration", json!(null), json!(true)),
+        ("bindings", json!(null), json!(true)),
+        ("database", json!(true), json!(null)),
     ] {
-        let mut world = world("bad-deploy");
-        world.unreadable.push(axis);
+        let mut world = world("bad-deploy").edited(|state| state["unreadable"] = json!([axis]));
         let body = get(&mut world, &path);
         assert_eq!(body["artifact_compatible"], artifact);
         assert_eq!(body["database_compatible"], database);
-        assert_eq!(body["blockers"], json!([format!("UNREADABLE:{name}")]));
+        assert_eq!(body["blockers"], json!([format!("UNREADABLE:{axis}")]));
         assert_eq!(body["verdict"], "unknown");
 
-        world.deployments[1].missing_config = vec!["A".into(), "B".into()];
-        world.deployments[1].missing_bindings = vec!["mail".into()];
-        world.deployments[0].migrations[0].kind = MigrationKind::Contract;
+        let mut world = world.edited(|state| {
+            let deployments = &mut state["deployments"];
+            deployments[1]["missing_config"] = json!(["A", "B"]);
+            deployments[1]["missing_bindings"] = json!(["mail"]);
+            deployments[0]["migrations"][0]["kind"] = "contract".into();
+        });
         let body = get(&mut world, &path);
         assert_eq!(
             body["verdict"], "incompatible",
             "what is known to be wrong stays wrong"
         );
-        assert_eq!(
-            body["blockers"].as_array().map(Vec::len),
-            if axis == Axis::Artifact {
-                Some(4)
+        let all = [
+            ("artifact", vec![]),
+            ("configuration", vec!["CONFIG_DRIFT:A", "CONFIG_DRIFT:B"]),
+            ("bindings", vec!["BINDING_GONE:mail"]),
+            ("database", vec!["CONTRACT_MIGRATION:m-0219-add-discount"]),
+        ];
+        let named = all.into_iter().flat_map(|(other, named)| {
+            if other == axis {
+                vec![format!("UNREADABLE:{axis}")]
             } else {
-                Some(3)
+                named.into_iter().map(str::to_owned).collect()
             }
-        );
+        });
+        assert_eq!(body["blockers"], named.collect::<Json>());
     }
     let mut world = world("bad-deploy");
     let body = get(
@@ -456,7 +489,7 @@ fn the_epoch_moves_once_right_before_the_first_rollback() {
 #[test]
 fn a_disturbance_waits_for_its_requests_in_order() {
     let mut world = world("bad-deploy-incompatible");
-    let epoch = |world: &mut World| get(world, "/state")["route_owner"]["epoch"].clone();
+    let epoch = |world: &mut Played| get(world, "/state")["route_owner"]["epoch"].clone();
     assert_eq!(
         (epoch(&mut world), epoch(&mut world)),
         (json!(42), json!(42))
@@ -517,12 +550,15 @@ fn paths_methods_and_bodies_that_are_wrong_change_nothing() {
         ),
     ] {
         let mut world = world("bad-deploy");
-        let before = without_ledger(&world);
+        let before = world.state();
         let answer = world.handle(method, path, "", body.as_bytes());
         assert_eq!(answer.status, status, "{method} {path}");
         assert_eq!(answer.body["status"], status);
-        assert_eq!(without_ledger(&world), before, "{method} {path}");
-        assert_eq!(world.performed().len(), usize::from(method != "GET"));
+        assert_eq!(world.state(), before, "{method} {path}");
+        assert_eq!(
+            world.0.world().performed().len(),
+            usize::from(method != "GET")
+        );
     }
     let mut world = world("bad-deploy");
     for path in [
@@ -550,9 +586,15 @@ fn the_ledger_serves_what_was_performed() {
     let ledger = world.handle("GET", "/ledger", "", b"").body;
     assert_eq!(ledger["performed"][0]["effect"], "took");
     assert_eq!(ledger["performed"][1]["effect"], "repeated");
-    assert_eq!(
-        ledger["performed"][0]["operation"],
-        ledger["performed"][1]["operation"]
-    );
+    for line in [0, 1] {
+        let line = &ledger["performed"][line];
+        assert_eq!(line["actor"], "drill-operator");
+        assert_eq!(line["request"], "POST /environments/production/operations");
+        assert_eq!(
+            (&line["idempotency_key"], &line["body"]["kind"]),
+            (&json!("k"), &json!("rollback"))
+        );
+        assert_eq!(line["status"], 202);
+    }
     assert_eq!(ledger["drill"], true);
 }

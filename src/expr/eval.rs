@@ -1,19 +1,19 @@
 //! Evaluating: within a budget, and with an answer for every failure.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use cel::common::value::CowVal;
+use cel::common::value::{CowVal, Val};
 use cel::objects::Value as CelValue;
 use cel::{Context, ExecutionError, FunctionContext};
 
 use super::rewrite::{EQUAL, KEEP, STEP};
 use super::strict::ENV;
 use super::syntax::{Parsed, STACK};
-use super::view::{View, lend, span_of};
-use super::{Scope, Value, Why};
+use super::view::{View, lend, lend_map, span_of};
+use super::{Reference, Scope, Value, Why};
 use crate::clock::Timestamp;
 
 /// How many elements the comprehensions of one evaluation may look at, all together. Two lists of 500 against each other
@@ -51,11 +51,13 @@ pub(super) fn evaluate(parsed: &Parsed, scope: &Scope) -> Result<Value, Why> {
 fn run(parsed: &Parsed, scope: &Scope) -> Result<Value, Why> {
     let mut context = Context::with_env(Arc::clone(&ENV));
     for (name, value) in scope.names() {
-        if parsed
+        let mut read = parsed
             .references
             .iter()
-            .any(|reference| reference.root() == name)
-            && let Some(value) = lend(value)
+            .filter(|r| r.root() == name)
+            .peekable();
+        if read.peek().is_some()
+            && let Some(value) = lend_read(value, read.map(Reference::key))
         {
             context.add_variable_as_val(name.as_str(), value);
         }
@@ -73,6 +75,19 @@ fn run(parsed: &Parsed, scope: &Scope) -> Result<Value, Why> {
             parsed.source
         ))),
         Err(error) => Err(explain(&error, parsed, scope)),
+    }
+}
+
+/// A value, lent as far as it is read: of a map only the members that are named, unless something reads it as a whole.
+fn lend_read<'v, 'p>(
+    value: &'v Value,
+    keys: impl Iterator<Item = Option<&'p str>>,
+) -> Option<Box<dyn Val + 'v>> {
+    match (value, keys.collect::<Option<BTreeSet<&str>>>()) {
+        (Value::Map(map), Some(keys)) => {
+            lend_map(map.iter().filter(|(key, _)| keys.contains(key.as_str())))
+        }
+        (value, _) => lend(value),
     }
 }
 

@@ -15,6 +15,8 @@
 //! | `fresh('posture', duration('15m'))` | whether the evidence or fact was captured no longer ago than that |
 //! | `measured('drift')` | whether a command or a request said so, rather than a person |
 //! | `known('drift')` | whether the fact has a value; false rather than unknown when it has none |
+//! | `[1, 2].sum()` | the numbers of a list, added up; 0 of an empty one |
+//! | `[[1], [2]].flatten()` | the lists of a list as one list |
 //!
 //! `now` is the point in time of the [`Scope`].
 

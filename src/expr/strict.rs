@@ -2,14 +2,19 @@
 
 use std::sync::{Arc, LazyLock};
 
-use cel::common::types::{CelBool, CelList, CelMap, CelMapKey, DYN_TYPE};
+use cel::common::types::{CelBool, CelDouble, CelInt, CelList, CelMap, CelMapKey, DYN_TYPE};
 use cel::common::value::{CowVal, Val};
 use cel::{Env, ExecutionError};
 
 use super::rewrite::{AMONG, EACH, EQUAL};
+
 use super::view::View;
 
-/// The interpreter's own functions, and the ones that stand for `==`, `in` and the walk of a comprehension.
+/// The functions on lists that the interpreter does not have, named as elsewhere.
+const SUM: &str = "sum";
+const FLATTEN: &str = "flatten";
+
+/// The interpreter's own functions, those on lists that it does not have, and the ones that stand for `==`, `in` and the walk of a comprehension.
 pub(super) static ENV: LazyLock<Arc<Env>> = LazyLock::new(|| {
     let mut env = Env::stdlib();
     env.add_overload(EQUAL, EQUAL, vec![DYN_TYPE, DYN_TYPE], |args| {
@@ -21,7 +26,9 @@ pub(super) static ENV: LazyLock<Arc<Env>> = LazyLock::new(|| {
         })
     })
     .and_then(|()| env.add_overload(EACH, EACH, vec![DYN_TYPE], each))
-    .expect("no function of the standard library begins with `@`");
+    .and_then(|()| env.add_member_overload(SUM, SUM, DYN_TYPE, vec![], sum))
+    .and_then(|()| env.add_member_overload(FLATTEN, FLATTEN, DYN_TYPE, vec![], flatten))
+    .expect("the standard library has none of these names");
     Arc::new(env)
 });
 
@@ -152,6 +159,69 @@ fn each<'b, 'v>(mut args: Vec<CowVal<'b, 'v>>) -> Result<CowVal<'b, 'v>, Executi
             other.kind()
         ))),
     }
+}
+
+/// `[1, 2].sum()`: 3; of nothing, 0.
+fn sum<'b, 'v>(mut args: Vec<CowVal<'b, 'v>>) -> Result<CowVal<'b, 'v>, ExecutionError> {
+    let list = args.pop().ok_or_else(|| because("nothing to add up"))?;
+    let View::List(list) = View::of(list.as_ref()) else {
+        return Err(because("`sum` needs a list of numbers"));
+    };
+    let (mut whole, mut fraction) = (Some(0_i64), 0.0_f64);
+    for element in list.iter() {
+        match View::of(element.as_ref()) {
+            View::Int(n) => {
+                whole = match whole {
+                    Some(sum) => Some(
+                        sum.checked_add(n)
+                            .ok_or_else(|| because("a number becomes too large"))?,
+                    ),
+                    None => None,
+                };
+                #[expect(
+                    clippy::cast_precision_loss,
+                    reason = "used only where there are fractions"
+                )]
+                let n = n as f64;
+                fraction += n;
+            }
+            View::Double(n) => {
+                whole = None;
+                fraction += n;
+            }
+            other => {
+                return Err(because(format!(
+                    "`sum` adds up numbers, not {}",
+                    other.kind()
+                )));
+            }
+        }
+    }
+    Ok(match whole {
+        Some(whole) => CowVal::owned(CelInt::from(whole)),
+        None => CowVal::owned(CelDouble::from(fraction)),
+    })
+}
+
+/// `[[1], [2, 3]].flatten()`: `[1, 2, 3]`, one level.
+fn flatten<'b, 'v>(mut args: Vec<CowVal<'b, 'v>>) -> Result<CowVal<'b, 'v>, ExecutionError> {
+    let list = args.pop().ok_or_else(|| because("nothing to flatten"))?;
+    let View::List(list) = View::of(list.as_ref()) else {
+        return Err(because("`flatten` needs a list of lists"));
+    };
+    let mut flat: Vec<Box<dyn Val + 'v>> = Vec::new();
+    for element in list.iter() {
+        match View::of(element.as_ref()) {
+            View::List(inner) => flat.extend(inner.iter().map(|v| v.as_ref().clone_as_boxed())),
+            other => {
+                return Err(because(format!(
+                    "`flatten` joins lists, not {}",
+                    other.kind()
+                )));
+            }
+        }
+    }
+    Ok(CowVal::owned(CelList::from(flat)))
 }
 
 fn refuse_null(value: &dyn Val) -> Result<(), ExecutionError> {

@@ -21,8 +21,10 @@ pub(super) const STACK: usize = 64 << 20;
 const SYNTAX_ERROR: &str = "Syntax error: ";
 
 /// The functions of an expression, besides the operators and `has`, `all`, `exists`, `exists_one`, `map` and `filter`.
-const FUNCTIONS: [&str; 24] = [
+const FUNCTIONS: [&str; 26] = [
     "size",
+    "sum",
+    "flatten",
     "contains",
     "startsWith",
     "endsWith",

@@ -589,6 +589,57 @@ fn conditions() -> impl Strategy<Value = String> {
     })
 }
 
+#[test]
+fn lists_are_added_up_and_joined() {
+    for holds in [
+        "[1, 2, 3].sum() == 6",
+        "[1, 0.5].sum() == 1.5",
+        "[].sum() == 0",
+        "run.stages.map(s, s.index).sum() == 3",
+        "[[1], [], [2, 3]].flatten() == [1, 2, 3]",
+        "[[[1]]].flatten() == [[1]]",
+        "[].flatten() == []",
+    ] {
+        assert_eq!(truth(holds), Truth::True, "{holds}");
+    }
+    for (unknown, reason) in [
+        ("['a'].sum() == 0", "`sum` adds up numbers, not a string"),
+        ("[null].sum() == 0", "`sum` adds up numbers, not null"),
+        ("'a'.sum() == 0", "`sum` needs a list of numbers"),
+        (
+            "[9223372036854775807, 1].sum() == 0",
+            "a number becomes too large",
+        ),
+        (
+            "[1, [2]].flatten() == []",
+            "`flatten` joins lists, not an integer",
+        ),
+        (
+            "run.labels.flatten() == []",
+            "`flatten` needs a list of lists",
+        ),
+    ] {
+        assert!(why(unknown).contains(reason), "{unknown}: {}", why(unknown));
+    }
+    // Doubling a list again and again ends at the budget.
+    let doubled = "[0].map(x, ['aaaaaaaa'])".to_owned() + &".map(x, [x, x].flatten())".repeat(34);
+    assert!(doubled.len() < MAX_SOURCE);
+    assert!(why(&format!("{doubled} == []")).contains("takes too long"));
+}
+
+#[test]
+fn a_map_is_read_as_a_whole_or_by_its_members() {
+    for holds in [
+        "run.replicas == 3 && size(run) == 8",
+        "run.replicas == 3 && 'load' in run",
+        "run.replicas == 3 && run.exists(key, key == 'load')",
+        "run.replicas == 3 && run['my-key'] == 1",
+        "has(run.load) && !has(run.none_such) && !has(run.labels.b)",
+    ] {
+        assert_eq!(truth(holds), Truth::True, "{holds}");
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
 

@@ -149,12 +149,16 @@ pub(super) fn lend(value: &Value) -> Option<Box<dyn Val + '_>> {
             let list: Vec<Box<dyn Val + '_>> = list.iter().map(lend).collect::<Option<_>>()?;
             Box::new(CelList::from(list))
         }
-        Value::Map(map) => {
-            let map: HashMap<CelMapKey<'_>, Box<dyn Val + '_>> = map
-                .iter()
-                .map(|(k, v)| Some((CelMapKey::from(k.as_str()), lend(v)?)))
-                .collect::<Option<_>>()?;
-            Box::new(CelMap::from(map))
-        }
+        Value::Map(map) => return lend_map(map.iter()),
     })
+}
+
+/// Some members of a map, lent to the interpreter as a map.
+pub(super) fn lend_map<'v>(
+    members: impl Iterator<Item = (&'v String, &'v Value)>,
+) -> Option<Box<dyn Val + 'v>> {
+    let map: HashMap<CelMapKey<'_>, Box<dyn Val + '_>> = members
+        .map(|(k, v)| Some((CelMapKey::from(k.as_str()), lend(v)?)))
+        .collect::<Option<_>>()?;
+    Some(Box::new(CelMap::from(map)))
 }

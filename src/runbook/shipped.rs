@@ -40,6 +40,12 @@ pub const RUNBOOKS: &[Shipped] = &[
     },
 ];
 
+/// Whether a name stands for a file rather than for something that comes with the tool.
+#[must_use]
+pub fn is_path(name: &str) -> bool {
+    name.contains('/') || name.ends_with(".yaml") || name.ends_with(".yml")
+}
+
 /// Reads a runbook against the shipped library.
 ///
 /// # Errors

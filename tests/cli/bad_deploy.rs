@@ -4,6 +4,7 @@ use serde_json::json;
 
 use runbook::execution::deny::{Verdict, judge_words};
 
+use crate::disturbed::{AT_ONCE, disturbed, promoted, unreadable_database};
 use crate::incident::{Incident, RUN, shipped};
 
 const ROLLED_BACK: [&str; 2] = [
@@ -201,7 +202,9 @@ fn rollback_route_owner_wrong() {
         disturbed(
             &text,
             &["GET /environments/production/deployments"; 2],
-            "operation: {kind: promote, artifact_digest: 'sha256:01d101d101d101d101d101d101d101d101d101d101d101d101d101d101d101d1', build_id: b, actor: somebody}",
+            &promoted(
+                "{artifact_digest: 'sha256:01d101d101d101d101d101d101d101d101d101d101d101d101d101d101d101d1', build_id: b, {}}",
+            ),
         )
     });
     incident.start(&incident.answers()).refused(
@@ -220,11 +223,16 @@ fn rollback_route_owner_wrong() {
 #[test]
 fn an_epoch_that_moved_refuses_the_rollback_and_it_is_decided_again() {
     let incident = Incident::bad_deploy_edited(|text| {
-        disturbed(&text,
+        disturbed(
+            &text,
             &["POST /environments/production/operations"],
-            "operation: {kind: promote, artifact_digest: 'sha256:0bad0bad0bad0bad0bad0bad0bad0bad0bad0bad0bad0bad0bad0bad0bad0bad', actor: somebody, edges: at-once}",
+            &format!(
+                "{}\n    merge: {AT_ONCE}",
+                promoted(
+                    "{artifact_digest: 'sha256:0bad0bad0bad0bad0bad0bad0bad0bad0bad0bad0bad0bad0bad0bad0bad0bad', {}}"
+                )
+            ),
         )
-        .replace("promotions: {frozen: true}", "promotions: {frozen: false}")
     });
     incident
         .start(&incident.answers())
@@ -455,8 +463,8 @@ fn no_rebuild_as_rollback_wrong() {
     // An artifact that the run history never saw deployed is none to roll back to.
     let incident = Incident::bad_deploy_edited(|text| {
         let (before, rest) = text.split_once("earlier:\n").expect("earlier runs");
-        let (_, world) = rest.split_once("\n# `600d").expect("the world");
-        format!("{before}earlier: []\n# `600d{world}")
+        let (_, world) = rest.split_once("\nplane: ").expect("the world");
+        format!("{before}earlier: []\nplane: {world}")
     });
     incident.start(&incident.answers()).refused(
         14,
@@ -549,7 +557,7 @@ fn no_edge_route_mutation_wrong() {
 
 #[test]
 fn an_edge_that_somebody_edited_is_noticed_before_and_after() {
-    let edit = "override-edge: {edge: edge-fra, artifact_digest: 'sha256:01d0'}";
+    let edit = "sends: {request: PUT /environments/production/edges/edge-fra/routes, body: {artifact_digest: 'sha256:01d0'}}";
     let before = Incident::bad_deploy_edited(|text| {
         disturbed(&text, &["GET /environments/production/edges"], edit)
     });
@@ -588,7 +596,7 @@ fn no_hidden_db_incompatibility_right() {
 #[test]
 fn no_hidden_db_incompatibility_wrong() {
     // What cannot be read is not compatible, whatever somebody types instead.
-    let incident = Incident::bad_deploy_edited(|text| text + "  unreadable: [database]\n");
+    let incident = Incident::bad_deploy_edited(|text| unreadable_database(&text));
     incident
         .start(&incident.answers())
         .refused(15, &["step `compatibility`"]);
@@ -608,7 +616,7 @@ fn no_hidden_db_incompatibility_wrong() {
         );
     incident.nothing_changed();
     // Leaving the question out is no answer either.
-    let skipping = Incident::bad_deploy_edited(|text| text + "  unreadable: [database]\n");
+    let skipping = Incident::bad_deploy_edited(|text| unreadable_database(&text));
     let skip = json!({"on_failure": "skip", "reason": "no time"});
     skipping
         .start(&skipping.answers().with("compatibility", skip))
@@ -672,14 +680,6 @@ fn by_hand_the_same_questions_are_asked_and_the_same_answers_refused() {
             "database_compatible = false",
         ],
     );
-}
-
-/// The scenario with one more disturbance, right before the answer to the last of these requests.
-fn disturbed(text: &str, requests: &[&str], deed: &str) -> String {
-    let requests: Vec<String> = requests.iter().map(|r| format!("'{r}'")).collect();
-    let requests = requests.join(", ");
-    let text = text.replace("promotions: {frozen: true}", "promotions: {frozen: false}");
-    format!("{text}  disturbances:\n    - requests: [{requests}]\n      do: {{{deed}}}\n")
 }
 
 /// The guards of the shipped runbook whose patterns deny a command line.

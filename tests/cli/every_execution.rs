@@ -489,7 +489,7 @@ fn validate_outcome_right() {
 fn validate_outcome_wrong() {
     // It looked recovered, and it is not any more when it is measured for the last time.
     let incident = Incident::bad_deploy_edited(|text| {
-        text + "  disturbances:\n    - requests: [POST /environments/production/quarantine]\n      do: damage-data\n"
+        text + "disturbances:\n  - title: the code that serves damages data\n    before: POST /environments/production/quarantine\n    actor: somebody\n    merge: {data_damaged: true}\n"
     });
     let acknowledged = json!({"acknowledge": {"validate-outcome": "it was fine a minute ago"}});
     incident

@@ -1,7 +1,7 @@
 //! An incident to respond to: a recorded run, a platform that answers, and the answers of an operator.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 
 use serde_json::{Value as Json, json};
@@ -134,11 +134,11 @@ impl Incident {
             .replace("id: drill-1842", &format!("id: {RUN}"))
             .replace("id: drill-1843", &format!("id: {RUN}"));
         let edited = edit(text);
-        let scenario = Scenario::parse(&edited, answers).expect("a scenario");
+        let scenario = Scenario::parse(&edited, Some(answers), Path::new("")).expect("a scenario");
         let now = Timestamp::now();
         let scene = Scene::new();
         let keep = scene.work().join("world.json");
-        let plane = ControlPlane::start(scenario.world(), keep).expect("a control plane");
+        let plane = ControlPlane::start(scenario.simulation(), keep).expect("a control plane");
         let scene = scene.env("PLATFORM_TOKEN", plane.token());
         let incident = Self {
             scene,
@@ -154,7 +154,7 @@ impl Incident {
             .map(String::from)
             .to_vec(),
             profile: true,
-            answers: Answers(scenario.answers_at(now)),
+            answers: Answers(scenario.answers_at(now).expect("answers")),
             plane: Some(plane),
             _service: None,
         };
@@ -415,8 +415,14 @@ impl Incident {
         let took = all
             .iter()
             .filter(|one| one["effect"] == "took" && one["actor"] == "drill-operator");
-        took.map(|one| one["request"].as_str().expect("text").to_owned())
-            .collect()
+        took.map(|one| {
+            let request = one["request"].as_str().expect("text");
+            match one["body"]["kind"].as_str() {
+                Some(kind) => format!("{request} {kind}"),
+                None => request.to_owned(),
+            }
+        })
+        .collect()
     }
 
     /// That the program changed nothing in the simulated world.

@@ -5,6 +5,8 @@ mod before_anything;
 mod commands;
 mod comments;
 mod coverage;
+mod disturbed;
+mod drills;
 mod every_execution;
 mod fixture;
 mod freeze;

@@ -66,11 +66,11 @@ impl Case {
         inputs["look_every"] = json!("1ms");
         let mut recordings = scenario.earlier_at(now);
         recordings.push(scenario.recording_at(now));
-        let runbook = read(scenario.runbook().as_str(), str::to_owned);
+        let runbook = read(scenario.runbook(), str::to_owned);
         Self {
             opened: opened(&runbook, &recordings, &inputs, Some(id)),
             runbook,
-            answers: scenario.answers_at(now).to_string(),
+            answers: scenario.answers_at(now).expect("answers").to_string(),
             recordings,
             client: Client::default(),
             ground: Ground::Plane(Box::new(scenario)),
@@ -128,7 +128,7 @@ impl Case {
     pub(super) async fn run_world(&self, home: &Path) -> Running {
         match &self.ground {
             Ground::Plane(scenario) => {
-                let plane = ControlPlane::start(scenario.world(), home.join("world.json"));
+                let plane = ControlPlane::start(scenario.simulation(), home.join("world.json"));
                 Running::Plane(plane.expect("starts"))
             }
             Ground::Host(_) => {
@@ -182,7 +182,7 @@ pub(super) fn ledger(home: &Path) -> Vec<String> {
             .filter(|p| p.effect == Effect::Took);
         changes.extend(took.map(|p| {
             let key = p.idempotency_key.as_deref().unwrap_or("no key");
-            format!("{} {} {key}", p.actor, p.request)
+            format!("{} {} {key} {}", p.actor, p.request, p.body)
         }));
     }
     let host = fs::read_to_string(home.join("host/ledger")).expect("a ledger");
@@ -253,6 +253,7 @@ fn opened(
         inputs,
         by_hand: BTreeMap::new(),
         drill: drill.map(str::to_owned),
+        handed_over: None,
     }
 }
 

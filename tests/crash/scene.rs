@@ -187,6 +187,7 @@ impl<'a, C: Console> Walk<'a, C> {
             history: RunHistory {
                 history: history.clone(),
                 execution: case.id(),
+                freeze_of: case.id(),
                 operator: operator().name,
                 host: "test-host".into(),
                 run: case.opened.run_id.clone(),

@@ -10,7 +10,7 @@ use runbook::execution::event::{
     Learned, Opened, Operator, Origin, Resumed, RunbookRef, Work,
 };
 use runbook::execution::gate::{FreezeReading, clear};
-use runbook::execution::next::{Next, Performance, next};
+use runbook::execution::next::{HandOver, Next, Performance, next};
 use runbook::execution::plan::Plan;
 use runbook::execution::question::{Asked, Draft, DraftFound, Question};
 use runbook::execution::state::{Illegal, State};
@@ -156,7 +156,7 @@ impl Bench {
                     assert!(until > self.now, "slept without time passing");
                     self.now = until;
                 }
-                Next::Finished => return None,
+                Next::HandOver(_) | Next::Finished => return None,
             }
         }
         panic!(
@@ -241,6 +241,20 @@ impl Bench {
             failed()
         });
         self.finish(p, &step, ending);
+    }
+
+    /// The execution that was handed over to has ended so.
+    pub(crate) fn take_back(&mut self, to: &HandOver, ending: Ending) {
+        let open = self.state.step(&to.step).open.expect("it was handed over");
+        let step = self.plan.step(&to.step).expect("a step").clone();
+        let performance = Performance {
+            step: step.id.clone(),
+            work_of: step.id.clone(),
+            attempt: open.attempt,
+            work: open.work,
+            change: false,
+        };
+        self.finish(&performance, &step, ending);
     }
 
     /// The outcome of what was started last.

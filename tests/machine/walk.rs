@@ -176,6 +176,15 @@ impl Walk {
                     self.bench.now = until;
                     (calls, slept) = (0, true);
                 }
+                Next::HandOver(to) => {
+                    // It ended while this one was left.
+                    let ending = if self.luck.is_good() {
+                        done()
+                    } else {
+                        failed()
+                    };
+                    self.bench.take_back(&to, ending);
+                }
                 Next::Finished => return,
             }
         }

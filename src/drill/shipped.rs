@@ -1,0 +1,79 @@
+//! The drills that come with the tool, embedded so that they are there when nothing else is.
+
+/// A scenario that comes with the tool.
+pub(super) struct Shipped {
+    /// The name of its file, and its id.
+    pub(super) name: &'static str,
+    pub(super) scenario: &'static str,
+    pub(super) answers: &'static str,
+}
+
+macro_rules! scenario {
+    ($name:literal) => {
+        Shipped {
+            name: $name,
+            scenario: include_str!(concat!("../../runbooks/drills/", $name, ".yaml")),
+            answers: include_str!(concat!("../../runbooks/drills/", $name, ".answers.yaml")),
+        }
+    };
+}
+
+macro_rules! plane {
+    ($name:literal) => {
+        (
+            $name,
+            include_str!(concat!("../../runbooks/drills/planes/", $name, ".yaml")),
+        )
+    };
+}
+
+/// The scenarios, those of one runbook together, the one to begin with first.
+pub(super) const SCENARIOS: &[Shipped] = &[
+    scenario!("bad-deploy"),
+    scenario!("bad-deploy-incompatible"),
+    scenario!("bad-deploy-moved-epoch"),
+];
+
+/// The planes, by name.
+pub(super) const PLANES: &[(&str, &str)] = &[plane!("bad-deploy")];
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::path::Path;
+
+    use super::*;
+
+    /// The names of the YAML files of a folder.
+    fn files(folder: &str) -> BTreeSet<String> {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
+        let files = std::fs::read_dir(folder).expect("a folder").map(|entry| {
+            let path = entry.expect("an entry").path();
+            path.is_file().then(|| {
+                let name = path
+                    .file_name()
+                    .expect("a name")
+                    .to_string_lossy()
+                    .into_owned();
+                name.strip_suffix(".yaml")
+                    .expect("only YAML is kept here")
+                    .to_owned()
+            })
+        });
+        files.flatten().collect()
+    }
+
+    #[test]
+    fn every_drill_in_the_folder_is_in_the_table() {
+        let tabled = SCENARIOS.iter().flat_map(|shipped| {
+            let name = shipped.name;
+            [name.to_owned(), format!("{name}.answers")]
+        });
+        assert_eq!(tabled.collect::<BTreeSet<_>>(), files("runbooks/drills"));
+        let tabled = PLANES.iter().map(|(name, _)| (*name).to_owned());
+        assert_eq!(
+            tabled.collect::<BTreeSet<_>>(),
+            files("runbooks/drills/planes")
+        );
+    }
+}
