@@ -60,21 +60,12 @@ impl HandingOver<'_> {
     ) -> Result<Other, CliError> {
         let store = Store::open(&self.footing.home)?;
         let (id, by) = (self.to.execution, self.by.opened.id);
-        if !store.ids()?.contains(&id) {
-            let journal = store.create(id)?;
-            self.begin(here, desk, journal).await?;
-        }
-        let (journal, entries, recovery) = store.drive(id)?;
-        if entries.is_empty() {
-            // A crash came before its first entry.
-            self.begin(here, desk, journal).await?;
+        let exit = if store.ids()?.contains(&id) {
+            self.take_up(here, desk, &store).await?
         } else {
-            let state = executions::fold(&entries)?;
-            if !state.is_ended() {
-                self.go_on(here, desk, &store, (journal, state, recovery))
-                    .await?;
-            }
-        }
+            let journal = store.create(id)?;
+            self.begin(here, desk, journal).await?
+        };
         let entries = store.read(id)?.entries;
         Ok(match executions::fold(&entries)?.standing {
             Standing::Closed { outcome, .. } => {
@@ -95,9 +86,29 @@ impl HandingOver<'_> {
                 here.out.talk(format_args!(
                     "Execution {by} waits for its end; `runbook resume {by}` goes on with both."
                 ));
-                Other::Open(Exit::Interrupted)
+                Other::Open(exit)
             }
         })
+    }
+
+    /// Goes on with what is there already; where it has ended, there is nothing to do.
+    async fn take_up(
+        &self,
+        here: &mut Here,
+        desk: &mut Desk,
+        store: &Store,
+    ) -> Result<Exit, CliError> {
+        let (journal, entries, recovery) = store.drive(self.to.execution)?;
+        if entries.is_empty() {
+            // A crash came before its first entry.
+            return self.begin(here, desk, journal).await;
+        }
+        let state = executions::fold(&entries)?;
+        if state.is_ended() {
+            return Ok(Exit::Done);
+        }
+        self.go_on(here, desk, store, (journal, state, recovery))
+            .await
     }
 
     async fn begin(

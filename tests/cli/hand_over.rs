@@ -123,15 +123,15 @@ fn both_are_stepped_through_under_one_freeze_and_the_first_knows_the_outcome() {
 fn while_the_other_is_open_the_first_waits_and_resuming_the_first_goes_on_with_both() {
     let scene = scene();
     say(&scene, START)
-        .says("step `look` needs back")
+        .says("step `look` is by hand and needs back")
         .says("waits for its end")
-        .exit(130);
+        .exit(15);
     let (first, other) = pair(&scene);
     say(&scene, "gate --target shop/production").exit(10);
     // The first has nothing to go on with by itself.
     say(&scene, &format!("resume {first}"))
         .says("step `look`")
-        .exit(130);
+        .exit(15);
     assert_eq!(ledger(&scene), "brought\n", "nothing is done twice");
     assert_eq!(executions(&scene).len(), 2, "nothing is begun twice");
     // Where only one is named by nobody, it is the first.
@@ -149,7 +149,7 @@ fn while_the_other_is_open_the_first_waits_and_resuming_the_first_goes_on_with_b
 #[test]
 fn the_other_can_be_ended_by_itself_and_releases_nothing() {
     let scene = scene();
-    say(&scene, START).exit(130);
+    say(&scene, START).exit(15);
     let (first, other) = pair(&scene);
     answering(
         &scene,
@@ -187,7 +187,7 @@ fn what_the_other_came_to_is_judged_and_never_taken_for_granted() {
 #[test]
 fn after_an_abort_another_one_is_begun_only_where_somebody_says_so() {
     let scene = scene();
-    say(&scene, START).exit(130);
+    say(&scene, START).exit(15);
     let (first, other) = pair(&scene);
     say(&scene, &format!("abort {other} --reason wrong")).exit(0);
     say(&scene, &format!("resume {first}"))
