@@ -1,4 +1,5 @@
-//! The table of what must work against the shipped runbooks and the tests: no row without an item, none without a pair.
+//! The table of what must work against the shipped runbooks and the tests: no row without an item, none without a pair of
+//! tests, or of tries in `tests/rows`.
 
 use runbook::runbook::model::Runbook;
 use runbook::runbook::shipped::{self, RUNBOOKS};
@@ -80,8 +81,12 @@ fn every_row_is_carried_by_the_runbooks_that_it_holds_for() {
 #[test]
 fn every_row_has_a_pair_of_tests() {
     let mut lacking = Vec::new();
+    let played = crate::rows::played();
     for row in rows() {
         for path in ["right", "wrong"] {
+            if played.contains(&(row.id.to_owned(), path)) {
+                continue;
+            }
             let test = format!("#[test]\nfn {}_{path}() {{", row.id.replace('-', "_"));
             if TESTS.matches(&test).count() != 1 {
                 lacking.push(format!("{} {path}", row.id));

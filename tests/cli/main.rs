@@ -21,5 +21,6 @@ mod luck;
 mod partial_deployment;
 mod requests;
 mod room;
+mod rows;
 mod scene;
 mod verbs;
