@@ -15,6 +15,7 @@ use crate::effects::live;
 use crate::effects::signals::{Heard, Signals};
 use crate::effects::stop::stop;
 use crate::execution::accept::accept;
+use crate::execution::ad_hoc;
 use crate::execution::event::{
     AttemptFinished, AttemptStarted, Ending, Event, Evidence, Ground, Origin, StepVerdict, Work,
 };
@@ -147,7 +148,7 @@ impl<C: Console, H: Hands> Engine<C, H> {
         match next(&self.plan, &self.state, Timestamp::now()) {
             Next::Record(event) => self.record(event)?,
             Next::Perform(performance) => self.perform(performance).await?,
-            Next::Ask(question) => return self.ask(&question),
+            Next::Ask(question) => return self.ask(&question).await,
             Next::Sleep(until) => self.sleep(until).await?,
             Next::HandOver(hand_over) => return Ok(Some(Rest::HandedOver(hand_over))),
             Next::Finished => return Ok(Some(Rest::Ended)),
@@ -286,6 +287,64 @@ impl<C: Console, H: Hands> Engine<C, H> {
         .map(drop)
     }
 
+    /// Runs an ad-hoc command: how it ended, or the grounds on which it was refused.
+    ///
+    /// # Errors
+    /// [`EngineError`]; the command is then not run, or it is on record that it was begun.
+    pub async fn ad_hoc(
+        &mut self,
+        argv: Vec<String>,
+    ) -> Result<Result<Ending, Vec<Ground>>, EngineError> {
+        let unknown = |why: &str| Ground::Unknown {
+            what: "what exactly to run".into(),
+            why: why.into(),
+        };
+        let Some((step, work)) = ad_hoc::performed_as(&argv) else {
+            self.console.not_accepted("there is no command");
+            return Ok(Err(vec![unknown("there is no command")]));
+        };
+        let reading = self.hands.read_freeze().await;
+        let judged = (&work, step.effect);
+        let clearance =
+            gate::clear_ad_hoc(&self.plan, &self.state, judged, &reading, Timestamp::now());
+        let clearance = match clearance {
+            Ok(clearance) => clearance,
+            Err(grounds) => {
+                self.record_answer(Event::AdHocRefused {
+                    argv,
+                    grounds: grounds.clone(),
+                })?;
+                return Ok(Err(grounds));
+            }
+        };
+        let fence = clearance.as_ref().map(|clearance| clearance.fence);
+        self.record_answer(Event::AdHocStarted { argv, clearance })?;
+        if self
+            .state
+            .ad_hoc
+            .last()
+            .is_none_or(|last| last.ending.is_some())
+        {
+            // The operator was told.
+            return Ok(Err(vec![unknown("it is too long for the journal")]));
+        }
+        let number = u32::try_from(self.state.ad_hoc.len()).unwrap_or(u32::MAX);
+        let began = Instant::now();
+        let performed = match &self.state.opened.drill {
+            Some(_) => Performed::not_performed("a drill runs no programs"),
+            None => self.watch(&step, &work, number, fence).await,
+        };
+        let took =
+            Span::from_millis(u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX));
+        let ending = performed.ending;
+        self.record(Event::AdHocFinished {
+            ending: ending.clone(),
+            evidence: performed.evidence,
+            took,
+        })?;
+        Ok(Ok(ending))
+    }
+
     /// Records how the execution ended that the step under way had handed over to.
     ///
     /// # Errors
@@ -395,7 +454,7 @@ impl<C: Console, H: Hands> Engine<C, H> {
         }
     }
 
-    fn ask(&mut self, question: &Question) -> Result<Option<Rest>, EngineError> {
+    async fn ask(&mut self, question: &Question) -> Result<Option<Rest>, EngineError> {
         match self.console.ask(&self.plan, &self.state, question) {
             Reply::Answer { draft, given } => {
                 let event = self.keep(question, draft, given).and_then(|draft| {
@@ -409,6 +468,7 @@ impl<C: Console, H: Hands> Engine<C, H> {
                 Ok(None)
             }
             Reply::Note(text) => self.record_answer(Event::NoteAdded { text }).map(|()| None),
+            Reply::AdHoc(argv) => self.ad_hoc(argv).await.map(|_| None),
             Reply::Pause { reason } => self.pause(reason).map(Some),
             Reply::Abort { reason } => {
                 self.record(Event::Aborted { reason })?;

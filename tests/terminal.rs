@@ -226,6 +226,9 @@ fn ctrl_c_stops_a_command_and_comes_back_with_the_failure_menu() {
     desk.sees("that you were called for?")
         .types("yes")
         .sees("What does not work")
+        .types("!echo beside")
+        .sees("ad hoc")
+        .sees("What does not work")
         .types("all of it");
     desk.sees("| working");
     let began = Instant::now();

@@ -4,7 +4,7 @@ use clap::{Parser, Subcommand};
 
 use crate::ids::Principal;
 
-use super::{drill, freeze, gate, lint, plan, preflight, run, start, status};
+use super::{drill, exec, freeze, gate, lint, plan, preflight, run, start, status};
 
 /// Steps an operator through an incident runbook.
 #[derive(Debug, Parser)]
@@ -39,6 +39,8 @@ pub(super) enum Verb {
     Resume(start::ResumeArgs),
     /// Show the open executions.
     Status(status::StatusArgs),
+    /// Run a command beside the steps: guarded, and kept as evidence.
+    Exec(exec::ExecArgs),
     /// Remark something on an execution.
     Note(status::NoteArgs),
     /// End an execution without completing it; the freeze stays.

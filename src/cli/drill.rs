@@ -92,20 +92,15 @@ pub(crate) async fn drill(here: &mut Here, args: &DrillArgs) -> Result<Exit, Cli
         shown(scenario.title())
     ));
     here.out.talk(briefing(&scenario));
+    let ready = Ready {
+        found,
+        profile,
+        opened,
+        history,
+    };
+    let redactor = ready.redactor()?;
     let journal = Store::open(&home)?.create(id)?;
-    let exit = begin(
-        here,
-        &home,
-        journal,
-        Ready {
-            found,
-            profile,
-            opened,
-            history,
-        },
-        &mut desk,
-    )
-    .await?;
+    let exit = begin(here, &home, (journal, redactor), ready, &mut desk).await?;
     if exit == Exit::Done {
         here.out.talk(crate::report::text::hanging(
             "What this drill teaches: ",

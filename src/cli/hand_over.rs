@@ -63,8 +63,7 @@ impl HandingOver<'_> {
         let exit = if store.ids()?.contains(&id) {
             self.take_up(here, desk, &store).await?
         } else {
-            let journal = store.create(id)?;
-            self.begin(here, desk, journal).await?
+            self.begin(here, desk, || Ok(store.create(id)?)).await?
         };
         let entries = store.read(id)?.entries;
         Ok(match executions::fold(&entries)?.standing {
@@ -101,7 +100,7 @@ impl HandingOver<'_> {
         let (journal, entries, recovery) = store.drive(self.to.execution)?;
         if entries.is_empty() {
             // A crash came before its first entry.
-            return self.begin(here, desk, journal).await;
+            return self.begin(here, desk, || Ok(journal)).await;
         }
         let state = executions::fold(&entries)?;
         if state.is_ended() {
@@ -115,7 +114,7 @@ impl HandingOver<'_> {
         &self,
         here: &mut Here,
         desk: &mut Desk,
-        journal: Journal,
+        journal: impl FnOnce() -> Result<Journal, CliError>,
     ) -> Result<Exit, CliError> {
         let by = &self.by.opened;
         let mut found = find(&self.to.runbook, self.by.runbook.path.as_deref())?;
@@ -151,6 +150,8 @@ impl HandingOver<'_> {
             history: self.footing.history.clone(),
         };
         // An execution steps through another, which may step through a third.
+        let redactor = ready.redactor()?;
+        let journal = (journal()?, redactor);
         Box::pin(start::begin(here, &self.footing.home, journal, ready, desk)).await
     }
 

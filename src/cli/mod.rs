@@ -16,6 +16,7 @@ mod stepping;
 mod terminal;
 
 mod drill;
+mod exec;
 mod freeze;
 mod gate;
 mod hand_over;
@@ -65,6 +66,7 @@ fn attempt(args: &Args) -> Result<Exit, CliError> {
             Verb::Start(args) => start::start(&mut here, args).await,
             Verb::Resume(args) => start::resume(&mut here, args).await,
             Verb::Status(args) => status::status(&mut here, args),
+            Verb::Exec(args) => exec::exec(&mut here, args).await,
             Verb::Note(args) => status::note(&mut here, args),
             Verb::Abort(args) => status::abort(&mut here, args),
             Verb::Drill(args) => drill::drill(&mut here, args).await,

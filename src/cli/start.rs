@@ -17,6 +17,7 @@ use crate::history::model::GateDecision;
 use crate::history::{History, HistoryError};
 use crate::ids::{ExecutionId, Field, RunId, Slug, Target};
 use crate::journal::{Journal, Store};
+use crate::redact::Redactor;
 use crate::runbook::model::{Action, HistoryCall, Input, Runbook};
 
 use super::context::Here;
@@ -79,6 +80,13 @@ pub(crate) struct Ready {
     pub(crate) history: History,
 }
 
+impl Ready {
+    /// What masks its secrets: all of them must be there before anything is recorded.
+    pub(crate) fn redactor(&self) -> Result<Redactor, CliError> {
+        stepping::redactor(&self.found.runbook.secrets, &self.profile)
+    }
+}
+
 pub(crate) async fn start(here: &mut Here, args: &StartArgs) -> Result<Exit, CliError> {
     let history = here.existing_history().await?;
     let found = documents::find_runbook(&args.which.runbook)?;
@@ -89,8 +97,9 @@ pub(crate) async fn start(here: &mut Here, args: &StartArgs) -> Result<Exit, Cli
     .await?;
     refuse_frozen(&ready).await?;
     let home = here.home.clone();
+    let redactor = ready.redactor()?;
     let journal = Store::open(&home)?.create(ready.opened.id)?;
-    begin(here, &home, journal, ready, &mut desk).await
+    begin(here, &home, (journal, redactor), ready, &mut desk).await
 }
 
 /// Checks all that is needed, without changing anything.
@@ -198,11 +207,10 @@ pub(crate) async fn refuse_frozen(ready: &Ready) -> Result<(), CliError> {
 pub(crate) async fn begin(
     here: &mut Here,
     home: &Path,
-    mut journal: Journal,
+    (mut journal, redactor): (Journal, Redactor),
     ready: Ready,
     desk: &mut Desk,
 ) -> Result<Exit, CliError> {
-    let redactor = stepping::redactor(&ready.found.runbook.secrets, &ready.profile)?;
     ready.found.keep(&journal, &ready.opened.runbook)?;
     documents::keep_profile(&journal, &ready.profile)?;
     let opened = Event::Opened(Box::new(ready.opened.clone()));
@@ -226,12 +234,7 @@ pub(crate) async fn begin(
 }
 
 /// The hands of one execution.
-pub(crate) fn hands(
-    here: &Here,
-    state: &State,
-    footing: &Footing,
-    redactor: &crate::redact::Redactor,
-) -> System {
+pub(crate) fn hands(here: &Here, state: &State, footing: &Footing, redactor: &Redactor) -> System {
     let opened = &state.opened;
     let handed_over = opened.handed_over.as_ref();
     System {

@@ -32,7 +32,7 @@ use super::terminal::Terminal;
 /// Where an execution is stepped through: who answers, and what is heard there.
 pub(crate) struct Desk {
     who: Who,
-    signals: Signals,
+    pub(crate) signals: Signals,
 }
 
 /// Whoever answers: a person, or a file.
@@ -309,7 +309,7 @@ fn ended(standing: &Standing) -> Exit {
     }
 }
 
-fn broken(error: &EngineError) -> CliError {
+pub(crate) fn broken(error: &EngineError) -> CliError {
     let exit = match error {
         EngineError::Journal(_) => Exit::Failed,
         EngineError::Contradiction(_) | EngineError::Secret => Exit::Bug,
@@ -344,7 +344,7 @@ fn needs_person(plan: &Plan, question: &Question) -> Exit {
     }
 }
 
-fn refused(ground: &Ground) -> Exit {
+pub(crate) fn refused(ground: &Ground) -> Exit {
     match ground {
         Ground::FreezeLost { .. } | Ground::FrozenByOthers { .. } => Exit::Frozen,
         Ground::FreezeUnknown { .. } => Exit::Unknown,

@@ -12,6 +12,7 @@ use serde_json::Value as Json;
 use crate::clock::Span;
 use crate::effects::console::{Console, Given, Reply};
 use crate::effects::signals::Signals;
+use crate::execution::ad_hoc::argv;
 use crate::execution::event::Event;
 use crate::execution::found::wanted;
 use crate::execution::plan::Plan;
@@ -95,6 +96,9 @@ impl Terminal {
                 Came::Line(line) => {
                     interrupted = false;
                     let line = line.trim().to_owned();
+                    if let Some(command) = line.strip_prefix('!') {
+                        return Err(Left::Reply(Reply::AdHoc(argv(command))));
+                    }
                     match line
                         .split_once(char::is_whitespace)
                         .map_or((line.as_str(), ""), |(a, b)| (a, b.trim()))
@@ -140,7 +144,7 @@ impl Terminal {
 
     fn help(&mut self) {
         self.narrator.say(
-            "  :note TEXT      remark something, on the record\n  :pause          leave for now; `runbook resume` goes on\n  \
+            "  :note TEXT      remark something, on the record\n  !COMMAND        run a command beside the steps: guarded, and kept as evidence\n  :pause          leave for now; `runbook resume` goes on\n  \
              :cannot REASON  what is to be done by hand cannot be done\n  \
              :abort REASON   end the execution; the freeze stays\n  Ctrl-C          stops a command that is under way",
         );

@@ -58,6 +58,8 @@ pub enum Reply {
     },
     /// A remark; the question stands.
     Note(String),
+    /// A command to run beside the steps; the question stands.
+    AdHoc(Vec<String>),
     /// The operator leaves for now, or input ended.
     Pause {
         /// Why.

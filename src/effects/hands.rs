@@ -41,6 +41,19 @@ pub struct Task<'a> {
     pub stop: Stop,
 }
 
+impl Performed {
+    /// Nothing was done, for this reason.
+    #[must_use]
+    pub fn not_performed(why: &str) -> Self {
+        Self {
+            ending: Ending::NotPerformed { why: why.into() },
+            came_back: CameBack::default(),
+            evidence: Vec::new(),
+            learned: None,
+        }
+    }
+}
+
 /// How a piece of work ended.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Performed {

@@ -61,7 +61,7 @@ impl Hands for System {
             }
             Work::Request { .. } => match self.request_spec(&task) {
                 Ok(spec) => self.request(task, &spec).await,
-                Err(why) => ended(Ending::NotPerformed { why }),
+                Err(why) => Performed::not_performed(&why),
             },
             Work::History(work) => {
                 let answered = self.history.perform(work, Timestamp::now()).await;
@@ -77,12 +77,13 @@ impl Hands for System {
                         learned: answered.learned,
                     },
                     // Nothing that the run history does is harmed by doing it once more.
-                    Err(why) => ended(Ending::Failed { why, code: None }),
+                    Err(why) => Performed {
+                        ending: Ending::Failed { why, code: None },
+                        ..Performed::not_performed("")
+                    },
                 }
             }
-            Work::ByHand | Work::HandOver { .. } => ended(Ending::NotPerformed {
-                why: "a person does it".into(),
-            }),
+            Work::ByHand | Work::HandOver { .. } => Performed::not_performed("a person does it"),
         }
     }
 }
@@ -123,9 +124,7 @@ impl System {
         let (mut stdout, mut stderr) = match (begin("stdout"), begin("stderr")) {
             (Ok(stdout), Ok(stderr)) => (stdout, stderr),
             (Err(why), _) | (_, Err(why)) => {
-                return ended(Ending::NotPerformed {
-                    why: format!("its output could not be kept: {why}"),
-                });
+                return Performed::not_performed(&format!("its output could not be kept: {why}"));
             }
         };
         let sinks = Sinks {
@@ -206,9 +205,7 @@ impl System {
         {
             Ok(sink) => sink,
             Err(why) => {
-                return ended(Ending::NotPerformed {
-                    why: format!("its answer could not be kept: {why}"),
-                });
+                return Performed::not_performed(&format!("its answer could not be kept: {why}"));
             }
         };
         let ending = request::send(
@@ -238,15 +235,6 @@ impl System {
             evidence: evidence(kept),
             learned: None,
         }
-    }
-}
-
-fn ended(ending: Ending) -> Performed {
-    Performed {
-        ending,
-        came_back: CameBack::default(),
-        evidence: Vec::new(),
-        learned: None,
     }
 }
 

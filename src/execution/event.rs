@@ -108,6 +108,32 @@ pub enum Event {
         /// What was measured.
         observed: String,
     },
+    /// An ad-hoc command is about to be run.
+    #[serde(rename = "ad_hoc.started")]
+    AdHocStarted {
+        /// Program and arguments.
+        argv: Vec<String>,
+        /// What the gate measured; present unless it is known that the command only looks.
+        clearance: Option<Clearance>,
+    },
+    /// An ad-hoc command was refused; nothing was run.
+    #[serde(rename = "ad_hoc.refused")]
+    AdHocRefused {
+        /// Program and arguments.
+        argv: Vec<String>,
+        /// Every ground for it.
+        grounds: Vec<Ground>,
+    },
+    /// The ad-hoc command that was started ended.
+    #[serde(rename = "ad_hoc.finished")]
+    AdHocFinished {
+        /// How.
+        ending: Ending,
+        /// What it printed.
+        evidence: Vec<Evidence>,
+        /// How long it took.
+        took: Span,
+    },
     /// Ended without completing; the last entry. The freeze stays.
     #[serde(rename = "execution.aborted")]
     Aborted {
@@ -642,6 +668,9 @@ impl Event {
             Self::ChecksJudged { .. } => "checks.judged",
             Self::StepJudged { .. } => "step.judged",
             Self::WaitLooked { .. } => "wait.looked",
+            Self::AdHocStarted { .. } => "ad_hoc.started",
+            Self::AdHocRefused { .. } => "ad_hoc.refused",
+            Self::AdHocFinished { .. } => "ad_hoc.finished",
             Self::Aborted { .. } => "execution.aborted",
             Self::Closed { .. } => "execution.closed",
         }
@@ -664,6 +693,9 @@ impl Event {
             | Self::Paused { .. }
             | Self::Recovered { .. }
             | Self::NoteAdded { .. }
+            | Self::AdHocStarted { .. }
+            | Self::AdHocRefused { .. }
+            | Self::AdHocFinished { .. }
             | Self::Aborted { .. }
             | Self::Closed { .. } => None,
         }

@@ -71,6 +71,62 @@ pub fn clear(
     Err(grounds)
 }
 
+/// Judges an ad-hoc command immediately before it is run. What only looks needs no more than that nothing denies it.
+///
+/// # Errors
+/// Every ground against it, all at once. Whatever is unknown is a ground.
+pub fn clear_ad_hoc(
+    plan: &Plan,
+    state: &State,
+    (work, effect): (&Work, Effect),
+    reading: &FreezeReading,
+    now: Timestamp,
+) -> Result<Option<Clearance>, Vec<Ground>> {
+    let mut grounds = denials(plan, work);
+    if effect == Effect::Read {
+        return if grounds.is_empty() {
+            Ok(None)
+        } else {
+            Err(grounds)
+        };
+    }
+    grounds.extend(standing_grounds(plan, state));
+    let scope = scope(plan, state, now);
+    let mut guards = Vec::new();
+    for guard in plan.guards_everywhere() {
+        let (holds, observed) = match (&guard.require, guard.read.first()) {
+            (None, _) => continue,
+            // There is no step on whose behalf it could be read again.
+            (Some(_), Some(read)) => (Holds::Unknown, format!("`{read}` was not read again")),
+            (Some(require), None) => measure(require, &scope),
+        };
+        let id = guard.id.clone();
+        let verdict = GuardVerdict {
+            id,
+            holds,
+            observed,
+        };
+        if holds == Holds::Yes {
+            guards.push(verdict);
+        } else {
+            grounds.push(Ground::Guard(verdict));
+        }
+    }
+    match freeze_held(state, reading) {
+        Err(lost) => grounds.extend(lost),
+        Ok((freeze, fence)) if grounds.is_empty() => {
+            return Ok(Some(Clearance {
+                freeze,
+                fence,
+                read_at: now,
+                guards,
+            }));
+        }
+        Ok(_) => {}
+    }
+    Err(grounds)
+}
+
 /// The grounds against a read, or against deciding: guards that name the step, and deny patterns.
 #[must_use]
 pub fn grounds_before(
@@ -244,6 +300,11 @@ fn preflight_grounds(plan: &Plan, state: &State, now: Timestamp) -> Vec<Ground> 
     if is_stale(CheckSet::Preflight, state, now) {
         return vec![Ground::PreflightStale];
     }
+    standing_grounds(plan, state)
+}
+
+/// The preflight as it was judged last: what of it stands in the way, or that it never was.
+fn standing_grounds(plan: &Plan, state: &State) -> Vec<Ground> {
     let results: Option<Vec<CheckResult>> = plan
         .checks(CheckSet::Preflight)
         .iter()

@@ -5,6 +5,7 @@
 //! and [`accept`] (what people are asked and may answer; what they answered is in [`answer`]).
 
 pub mod accept;
+pub mod ad_hoc;
 pub mod answer;
 pub mod deny;
 pub mod event;

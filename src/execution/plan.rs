@@ -69,6 +69,12 @@ impl Plan {
         guards.filter(|g| g.require.is_some() && concerns(&g.before, step))
     }
 
+    /// The guards that stand before every change.
+    pub fn guards_everywhere(&self) -> impl Iterator<Item = &Guard> {
+        let everywhere = |g: &&Guard| g.before.is_empty() && g.during.is_empty();
+        self.runbook.guards.iter().filter(everywhere)
+    }
+
     /// The guards that demand something at every look of a waiting step.
     pub fn guards_during<'a>(&'a self, step: &'a Step) -> impl Iterator<Item = &'a Guard> {
         let guards = self.runbook.guards.iter();

@@ -7,6 +7,7 @@ use crate::expr::{Scope, Value};
 use crate::ids::Field;
 use crate::runbook::kind::Kind;
 
+use super::ad_hoc::AdHoc;
 use super::event::{Chosen, Origin};
 use super::plan::Plan;
 use super::state::State;
@@ -85,6 +86,7 @@ fn about(plan: &Plan, state: &State) -> serde_json::Value {
         "comments": state.comments,
         "skipped": skipped,
         "acknowledged": acknowledged,
+        "ad_hoc": state.ad_hoc.iter().map(AdHoc::about).collect::<Vec<_>>(),
         "missing": missing(plan, state),
         "record": record(plan, state),
     })

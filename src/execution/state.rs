@@ -19,11 +19,13 @@ use serde_json::Value as Json;
 use crate::clock::Timestamp;
 use crate::digest::Digest;
 use crate::ids::{Field, Slug};
+use crate::runbook::model::Effect;
 
+use super::ad_hoc::{self, AdHoc};
 use super::event::{
-    Artifact, AttemptFinished, AttemptStarted, CheckResult, CheckSetName, Chosen, Ending, Event,
-    FileRef, HistoryWork, Holds, Learned, Opened, Operator, Origin, Resumed, RunbookRef,
-    StepVerdict, Work,
+    Artifact, AttemptFinished, AttemptStarted, CheckResult, CheckSetName, Chosen, Clearance,
+    Ending, Event, FileRef, HistoryWork, Holds, Learned, Opened, Operator, Origin, Resumed,
+    RunbookRef, StepVerdict, Work,
 };
 use super::step::{Doubt, Failure, OpenAttempt, StepEnd, StepState, Waiting};
 
@@ -82,6 +84,8 @@ pub struct State {
     pub comments: u64,
     /// Each step that was touched.
     pub steps: BTreeMap<Slug, StepState>,
+    /// The ad-hoc commands so far, oldest first; those that were refused are not among them.
+    pub ad_hoc: Vec<AdHoc>,
 }
 
 /// Whether an execution goes on.
@@ -188,6 +192,7 @@ impl State {
             closing_at: None,
             comments: 0,
             steps: BTreeMap::new(),
+            ad_hoc: Vec::new(),
         })
     }
 
@@ -236,6 +241,9 @@ impl State {
                 Event::Resumed(_)
                 | Event::NoteAdded { .. }
                 | Event::Recovered { .. }
+                | Event::AdHocStarted { .. }
+                | Event::AdHocRefused { .. }
+                | Event::AdHocFinished { .. }
                 | Event::Aborted { .. },
             )
             | (Standing::Open, _) => Ok(()),
@@ -248,7 +256,19 @@ impl State {
 
     fn take(&mut self, at: Timestamp, event: &Event) -> Result<(), Illegal> {
         match event {
-            Event::Opened(_) | Event::NoteAdded { .. } | Event::Recovered { .. } => {}
+            Event::Opened(_)
+            | Event::NoteAdded { .. }
+            | Event::Recovered { .. }
+            | Event::AdHocRefused { .. } => {}
+            Event::AdHocStarted { argv, clearance } => self.start_ad_hoc(at, argv, clearance)?,
+            Event::AdHocFinished { ending, .. } => {
+                let last = self.ad_hoc.last_mut().filter(|last| last.ending.is_none());
+                let last = last.ok_or_else(|| Illegal {
+                    what: event.name(),
+                    why: "no ad-hoc command is under way".into(),
+                })?;
+                last.ending = Some(ending.clone());
+            }
             Event::Paused { reason } => {
                 self.standing = Standing::Paused {
                     reason: reason.clone(),
@@ -383,6 +403,47 @@ impl State {
         }
     }
 
+    fn start_ad_hoc(
+        &mut self,
+        at: Timestamp,
+        argv: &[String],
+        clearance: &Option<Clearance>,
+    ) -> Result<(), Illegal> {
+        let effect = ad_hoc::effect(argv);
+        if let Some(clearance) = clearance {
+            self.is_cleared(clearance, "ad_hoc.started")?;
+        } else if effect == Effect::Change {
+            return Err(Illegal {
+                what: "ad_hoc.started",
+                why: "it may change something and was not cleared".into(),
+            });
+        }
+        self.ad_hoc.push(AdHoc {
+            argv: argv.to_vec(),
+            effect,
+            at,
+            ending: None,
+        });
+        Ok(())
+    }
+
+    /// The clearance names the freeze that is held, and guards that were clear.
+    fn is_cleared(&self, clearance: &Clearance, what: &'static str) -> Result<(), Illegal> {
+        let why = if self.freeze.as_ref().map(|f| (&f.id, f.fence))
+            != Some((&clearance.freeze, clearance.fence))
+        {
+            "the clearance names a freeze that is not held"
+        } else if clearance.guards.iter().any(|g| g.holds != Holds::Yes) {
+            "a guard was not clear"
+        } else {
+            return Ok(());
+        };
+        Err(Illegal {
+            what,
+            why: why.into(),
+        })
+    }
+
     fn start(&mut self, at: Timestamp, started: &AttemptStarted) -> Result<(), Illegal> {
         let illegal = |why: &str| {
             Err(Illegal {
@@ -397,14 +458,7 @@ impl State {
             return illegal("a change is performed only in the course of its own step");
         }
         if let Some(clearance) = &started.clearance {
-            if self.freeze.as_ref().map(|f| (&f.id, f.fence))
-                != Some((&clearance.freeze, clearance.fence))
-            {
-                return illegal("the clearance names a freeze that is not held");
-            }
-            if clearance.guards.iter().any(|g| g.holds != Holds::Yes) {
-                return illegal("a guard was not clear");
-            }
+            self.is_cleared(clearance, "attempt.started")?;
         }
         let step = self.steps(&started.step);
         if own && step.doubt.is_some() {

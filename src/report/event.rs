@@ -1,7 +1,8 @@
 //! What happened, as an operator reads it while it happens.
 
+use crate::clock::Span;
 use crate::execution::event::{
-    Answer, AttemptFinished, CheckResult, Ending, Event, Found, Ground, Holds, Learned,
+    Answer, AttemptFinished, CheckResult, Ending, Event, Evidence, Found, Ground, Holds, Learned,
     SeverityName, StepVerdict,
 };
 use crate::execution::plan::Plan;
@@ -9,7 +10,7 @@ use crate::execution::state::State;
 use crate::ids::Slug;
 use crate::runbook::model::{Action, Step};
 
-use super::step::{one_line, work};
+use super::step::{one_line, words, work};
 use super::text::{
     BAD, FAINT, GOOD, STRONG, WARN, WIDTH, cut, hanging, harmless, styled, value, wrapped,
 };
@@ -49,6 +50,20 @@ pub fn told(plan: &Plan, state: &State, event: &Event) -> Option<String> {
             holds,
             observed,
         } => looked(state, step, *holds, observed),
+        Event::AdHocStarted { argv, .. } => format!("  ad hoc: {}", words(argv)),
+        Event::AdHocRefused { argv, grounds } => {
+            let against = refused(plan, grounds);
+            format!("  ad hoc, refused: {}\n{against}", words(argv))
+        }
+        Event::AdHocFinished {
+            ending,
+            evidence,
+            took,
+        } => {
+            let mut lines = vec![ended(ending, *took)];
+            lines.extend(evidence.iter().map(kept));
+            lines.join("\n")
+        }
         Event::Aborted { reason } => aborted(state, reason),
         Event::Closed {
             outcome, success, ..
@@ -109,22 +124,7 @@ fn resumed(plan: &Plan, state: &State) -> String {
 }
 
 fn attempt_finished(finished: &AttemptFinished) -> String {
-    let took = finished.took.rounded();
-    let mut lines = vec![match &finished.ending {
-        Ending::Done {
-            outcome,
-            code: Some(code),
-        } => format!("  {} ({code}) in {took}", done(outcome)),
-        Ending::Done {
-            outcome,
-            code: None,
-        } => format!("  {} in {took}", done(outcome)),
-        Ending::Failed { why, .. } => hanging(&format!("  {} ", styled(BAD, "failed")), 9, why),
-        Ending::NotPerformed { why } => {
-            hanging(&format!("  {} ", styled(BAD, "not performed")), 9, why)
-        }
-        Ending::Doubtful { why } => hanging(&format!("  {} ", styled(BAD, "in doubt")), 9, why),
-    }];
+    let mut lines = vec![ended(&finished.ending, finished.took)];
     match &finished.learned {
         Some(Learned::Frozen { scope, fence, .. }) => {
             lines.push(format!("  frozen: {scope} (fence {fence})"));
@@ -139,18 +139,41 @@ fn attempt_finished(finished: &AttemptFinished) -> String {
         | None => {}
     }
     lines.extend(finished.facts.iter().map(|(id, v)| fact(id.as_str(), v)));
-    for item in &finished.evidence {
-        let named = item
-            .id
-            .as_ref()
-            .map_or("output".into(), ToString::to_string);
-        lines.push(format!(
-            "    evidence {named}: {} bytes, sha256 {}",
-            item.artifact.size,
-            item.artifact.sha256.short()
-        ));
-    }
+    lines.extend(finished.evidence.iter().map(kept));
     lines.join("\n")
+}
+
+/// An item of evidence, by its name, size and digest.
+fn kept(item: &Evidence) -> String {
+    let named = item
+        .id
+        .as_ref()
+        .map_or("output".into(), ToString::to_string);
+    format!(
+        "    evidence {named}: {} bytes, sha256 {}",
+        item.artifact.size,
+        item.artifact.sha256.short()
+    )
+}
+
+/// How work ended, and in what time.
+fn ended(ending: &Ending, took: Span) -> String {
+    let took = took.rounded();
+    match ending {
+        Ending::Done {
+            outcome,
+            code: Some(code),
+        } => format!("  {} ({code}) in {took}", done(outcome)),
+        Ending::Done {
+            outcome,
+            code: None,
+        } => format!("  {} in {took}", done(outcome)),
+        Ending::Failed { why, .. } => hanging(&format!("  {} ", styled(BAD, "failed")), 9, why),
+        Ending::NotPerformed { why } => {
+            hanging(&format!("  {} ", styled(BAD, "not performed")), 9, why)
+        }
+        Ending::Doubtful { why } => hanging(&format!("  {} ", styled(BAD, "in doubt")), 9, why),
+    }
 }
 
 /// The word for a success: `ok`, and the outcome where it says more.

@@ -68,15 +68,18 @@ pub fn do_not(guard: &Guard) -> String {
     .join("\n")
 }
 
+/// The words of a command, as one would type them.
+pub(super) fn words(argv: &[String]) -> String {
+    let words = argv.iter().map(|word| shown(word));
+    format!("$ {}", words.collect::<Vec<_>>().join(" "))
+}
+
 /// What exactly is performed, on one line.
 #[must_use]
 pub fn work(work: &Work) -> String {
     match work {
         Work::ByHand => "by hand".into(),
-        Work::Command { argv, .. } => {
-            let words = argv.iter().map(|word| shown(word));
-            format!("$ {}", words.collect::<Vec<_>>().join(" "))
-        }
+        Work::Command { argv, .. } => words(argv),
         Work::Request {
             endpoint,
             method,

@@ -8,6 +8,7 @@ mod coverage;
 mod disturbed;
 mod drills;
 mod every_execution;
+mod exec;
 mod fixture;
 mod freeze;
 mod hand_over;
