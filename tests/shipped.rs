@@ -22,8 +22,16 @@ fn the_shipped_library_parses() {
 #[test]
 fn every_shipped_runbook_parses() {
     for shipped in RUNBOOKS {
-        if let Err(mistakes) = read(shipped.file, shipped.text.as_bytes()) {
-            panic!(
+        match read(shipped.file, shipped.text.as_bytes()) {
+            Ok(runbook) => {
+                assert_eq!(runbook.id.as_str(), shipped.name());
+                assert_eq!(
+                    runbook.title,
+                    shipped.title(),
+                    "the head alone says the same"
+                );
+            }
+            Err(mistakes) => panic!(
                 "{}",
                 render(
                     &mistakes,
@@ -31,7 +39,7 @@ fn every_shipped_runbook_parses() {
                     shipped.text.as_bytes(),
                     Paint::Plain
                 )
-            );
+            ),
         }
     }
 }

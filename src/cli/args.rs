@@ -4,7 +4,7 @@ use clap::{Parser, Subcommand};
 
 use crate::ids::Principal;
 
-use super::{drill, exec, freeze, gate, lint, plan, preflight, run, start, status};
+use super::{drill, exec, freeze, gate, lint, plan, preflight, resume, run, start, status};
 
 /// Steps an operator through an incident runbook.
 #[derive(Debug, Parser)]
@@ -36,7 +36,7 @@ pub(super) enum Verb {
     /// Step through a runbook for a run.
     Start(start::StartArgs),
     /// Go on with an execution that was left or interrupted.
-    Resume(start::ResumeArgs),
+    Resume(resume::ResumeArgs),
     /// Show the open executions.
     Status(status::StatusArgs),
     /// Run a command beside the steps: guarded, and kept as evidence.

@@ -16,6 +16,8 @@ use crate::ids::Principal;
 use crate::journal::Store;
 
 use super::args::Args;
+use crate::report::text::harmless;
+
 use super::error::{CliError, Exit};
 
 /// Where we are and who we are.
@@ -139,7 +141,7 @@ fn host() -> String {
     let name = from_files
         .or_else(|| std::env::var("HOSTNAME").ok())
         .unwrap_or_default();
-    let name = shown(name.trim());
+    let name = harmless(name.trim());
     if name.is_empty() {
         "an unnamed host".to_owned()
     } else {
@@ -182,20 +184,4 @@ impl Out {
 
 fn lost(error: &io::Error) -> CliError {
     CliError::new(Exit::Failed, "failed to write to standard output").caused_by(error)
-}
-
-/// Text from elsewhere as it may go to a terminal: control characters other than line ends and tabs are escaped.
-pub(crate) fn shown(text: &str) -> String {
-    let mut shown = String::with_capacity(text.len());
-    for c in text.chars() {
-        // The bidirectional controls can make a line read as another one.
-        let hostile = c.is_control() && !matches!(c, '\n' | '\t')
-            || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-        if hostile {
-            shown.extend(c.escape_unicode());
-        } else {
-            shown.push(c);
-        }
-    }
-    shown
 }

@@ -153,7 +153,10 @@ fn unknown(named: &str) -> CliError {
         .max_by(|a, b| a.0.total_cmp(&b.0));
     let error = CliError::new(
         Exit::Usage,
-        format!("there is no runbook `{}`", super::context::shown(named)),
+        format!(
+            "there is no runbook `{}`",
+            crate::report::text::harmless(named)
+        ),
     );
     match near {
         Some((_, name)) => error.hint(format!("did you mean `{name}`?")),

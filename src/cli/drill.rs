@@ -22,12 +22,15 @@ use crate::journal::{Journal, Recovery, Store};
 use crate::runbook::model::Action;
 use crate::runbook::shipped::is_path;
 
-use super::context::{Here, shown};
+use crate::report::text::harmless;
+
+use super::context::Here;
 use super::documents::{self, Applied, Found};
 use super::error::{CliError, Exit};
 use super::executions::{Kept, drill_home};
 use super::hand_over::{self, Footing};
-use super::start::{Ready, Resuming, begin, current_text, go_on, tool};
+use super::resume::{Resuming, current_text, go_on};
+use super::start::{Ready, begin, tool};
 use super::stepping::{self, Desk, Programs, read_answers};
 
 #[derive(Debug, Args)]
@@ -76,7 +79,7 @@ pub(crate) async fn drill(here: &mut Here, args: &DrillArgs) -> Result<Exit, Cli
         profile: None,
         run_id: recording.run.id.clone(),
         target: recording.run.target(),
-        inputs: super::start::defaults(&found.runbook, scenario.inputs()),
+        inputs: super::inputs::defaults(&found.runbook, scenario.inputs()),
         by_hand: stepping::by_hand(
             &found.runbook,
             &profile.endpoints,
@@ -89,7 +92,7 @@ pub(crate) async fn drill(here: &mut Here, args: &DrillArgs) -> Result<Exit, Cli
     here.out.talk(format_args!(
         "Drill `{}`: {}",
         scenario.id(),
-        shown(scenario.title())
+        harmless(scenario.title())
     ));
     here.out.talk(briefing(&scenario));
     let ready = Ready {
@@ -105,7 +108,7 @@ pub(crate) async fn drill(here: &mut Here, args: &DrillArgs) -> Result<Exit, Cli
         here.out.talk(crate::report::text::hanging(
             "What this drill teaches: ",
             2,
-            &shown(scenario.teaches()),
+            &harmless(scenario.teaches()),
         ));
     }
     Ok(exit)
@@ -156,14 +159,14 @@ fn find(named: &str) -> Result<(Scenario, Found), CliError> {
         }
         None => {
             let ids: Vec<&str> = all.iter().map(|s| s.id().as_str()).collect();
-            Err(
-                CliError::new(Exit::Usage, format!("there is no drill `{}`", shown(named))).hint(
-                    format!(
-                        "there is {}; any other is given by its path",
-                        ids.join(", ")
-                    ),
-                ),
+            Err(CliError::new(
+                Exit::Usage,
+                format!("there is no drill `{}`", harmless(named)),
             )
+            .hint(format!(
+                "there is {}; any other is given by its path",
+                ids.join(", ")
+            )))
         }
     }
 }
@@ -226,7 +229,7 @@ fn kept_scenario(home: &Path) -> Result<Scenario, CliError> {
 }
 
 fn briefing(scenario: &Scenario) -> String {
-    crate::report::text::wrapped(2, &shown(scenario.briefing()))
+    crate::report::text::wrapped(2, &harmless(scenario.briefing()))
 }
 
 fn desk(

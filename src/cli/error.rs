@@ -5,8 +5,7 @@ use std::fmt;
 use std::process::ExitCode;
 
 use crate::history::{HistoryError, HistoryErrorKind};
-
-use super::context::shown;
+use crate::report::text::harmless;
 
 /// How the program ends. Every number means one thing, whatever the verb.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -138,13 +137,13 @@ impl fmt::Display for CliError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // What was typed or read is quoted in these, and must not drive the terminal.
         f.write_str(&self.text)?;
-        writeln!(f, "error: {}", shown(&self.message))?;
+        writeln!(f, "error: {}", harmless(&self.message))?;
         self.causes
             .iter()
-            .try_for_each(|cause| writeln!(f, "caused by: {}", shown(cause)))?;
+            .try_for_each(|cause| writeln!(f, "caused by: {}", harmless(cause)))?;
         self.hints
             .iter()
-            .try_for_each(|hint| writeln!(f, "hint: {}", shown(hint)))
+            .try_for_each(|hint| writeln!(f, "hint: {}", harmless(hint)))
     }
 }
 

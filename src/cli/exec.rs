@@ -15,7 +15,8 @@ use super::context::Here;
 use super::error::{CliError, Exit};
 use super::executions;
 use super::hand_over::Footing;
-use super::start::{current_profile, current_text, hands};
+use super::resume::{current_profile, current_text};
+use super::start::hands;
 use super::stepping::{self, Desk, broken, refused};
 
 #[derive(Debug, Args)]

@@ -174,7 +174,7 @@ async fn list(
     let problems = freezes
         .unreadable
         .iter()
-        .map(|problem| super::context::shown(problem));
+        .map(|problem| crate::report::text::harmless(problem));
     let mut error = CliError::new(
         Exit::Unknown,
         "not every freeze can be read; every gate stays closed",

@@ -64,7 +64,7 @@ fn say(here: &mut Here, verdict: &GateVerdict) -> Result<(), CliError> {
     for problem in &verdict.unreadable {
         here.out.data(format_args!(
             "  unreadable: {}",
-            super::context::shown(problem)
+            crate::report::text::harmless(problem)
         ))?;
     }
     Ok(())
@@ -86,7 +86,7 @@ pub(crate) fn in_words(freeze: &Freeze) -> String {
         "  `{}` is frozen by {} on {} since {}{execution}{run}, fence {}\n    reason: {}",
         freeze.scope,
         holder.principal,
-        super::context::shown(&holder.host),
+        crate::report::text::harmless(&holder.host),
         freeze.created_at,
         freeze.fence,
         freeze.reason,

@@ -19,7 +19,8 @@ use super::context::Here;
 use super::documents::{self, Applied, Found};
 use super::error::{CliError, Exit};
 use super::executions::{self, Kept};
-use super::start::{self, Ready, Resuming};
+use super::resume::{self, Resuming};
+use super::start::{self, Ready};
 use super::stepping::{self, Desk, Programs};
 
 /// What an execution stands on, and one that it hands over to as well.
@@ -166,10 +167,10 @@ impl HandingOver<'_> {
             id: self.to.execution,
             home: self.footing.home.clone(),
         };
-        let (mut found, adopted) = start::current_text(store, &kept, &state, None)?;
+        let (mut found, adopted) = resume::current_text(store, &kept, &state, None)?;
         let profile = match state.opened.drill {
             Some(_) => self.profile(&mut found.runbook)?,
-            None => start::current_profile(store, &kept, &state, None, &mut found)?,
+            None => resume::current_profile(store, &kept, &state, None, &mut found)?,
         };
         let folder = stepping::folder();
         let by_hand =
@@ -188,7 +189,7 @@ impl HandingOver<'_> {
             state,
             recovery,
         };
-        Box::pin(start::go_on(here, resuming, desk)).await
+        Box::pin(resume::go_on(here, resuming, desk)).await
     }
 
     /// What the profile of the execution that hands over means for the other runbook.

@@ -36,7 +36,7 @@ pub(crate) fn lint(here: &mut Here, args: &LintArgs) -> Result<Exit, CliError> {
         if !mistakes.is_empty() {
             exit = Exit::Usage;
         }
-        let shown = super::context::shown(&path.display().to_string());
+        let shown = crate::report::text::harmless(&path.display().to_string());
         if args.json {
             documents.push(json!({"file": shown, "mistakes": mistakes}));
         } else if mistakes.is_empty() {

@@ -20,9 +20,11 @@ mod exec;
 mod freeze;
 mod gate;
 mod hand_over;
+mod inputs;
 mod lint;
 mod plan;
 mod preflight;
+mod resume;
 mod run;
 mod start;
 mod status;
@@ -64,7 +66,7 @@ fn attempt(args: &Args) -> Result<Exit, CliError> {
             Verb::Plan(args) => plan::plan(&mut here, args).await,
             Verb::Preflight(args) => preflight::preflight(&mut here, args).await,
             Verb::Start(args) => start::start(&mut here, args).await,
-            Verb::Resume(args) => start::resume(&mut here, args).await,
+            Verb::Resume(args) => resume::resume(&mut here, args).await,
             Verb::Status(args) => status::status(&mut here, args),
             Verb::Exec(args) => exec::exec(&mut here, args).await,
             Verb::Note(args) => status::note(&mut here, args),

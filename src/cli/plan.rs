@@ -12,7 +12,8 @@ use crate::runbook::shipped::RUNBOOKS;
 use super::context::Here;
 use super::documents;
 use super::error::{CliError, Exit};
-use super::start::{Missing, Which, ready};
+use super::inputs::Missing;
+use super::start::{Which, ready};
 
 #[derive(Debug, Args)]
 pub(crate) struct ListArgs {
@@ -40,24 +41,21 @@ pub(crate) struct PlanArgs {
 }
 
 pub(crate) fn list(here: &mut Here, args: &ListArgs) -> Result<Exit, CliError> {
-    let mut all = Vec::new();
-    for shipped in RUNBOOKS {
-        all.push(documents::find_runbook(shipped.name())?.runbook);
-    }
     if args.json {
-        let all: Vec<Json> = all
-            .iter()
-            .map(|r| json!({"id": r.id, "title": r.title, "summary": r.summary, "owner": r.owner, "reviewed": r.reviewed.to_string(), "digest": r.digest()}))
-            .collect();
+        let mut all = Vec::new();
+        for shipped in RUNBOOKS {
+            let r = documents::find_runbook(shipped.name())?.runbook;
+            all.push(json!({"id": r.id, "title": r.title, "summary": r.summary, "owner": r.owner, "reviewed": r.reviewed.to_string(), "digest": r.digest()}));
+        }
         here.out.json(&all)?;
         return Ok(Exit::Done);
     }
-    let widest = all.iter().map(|r| r.id.as_str().len()).max().unwrap_or(0);
-    for runbook in &all {
+    let widest = RUNBOOKS.iter().map(|r| r.name().len()).max().unwrap_or(0);
+    for runbook in RUNBOOKS {
         here.out.data(format_args!(
             "{:widest$}  {}",
-            runbook.id.as_str(),
-            runbook.title
+            runbook.name(),
+            runbook.title()
         ))?;
     }
     Ok(Exit::Done)

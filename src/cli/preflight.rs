@@ -27,7 +27,8 @@ use super::context::Here;
 use super::documents::{self, Found};
 use super::error::{CliError, Exit};
 use super::hand_over::Footing;
-use super::start::{Missing, Ready, Which, hands, ready, refuse_frozen, run_view};
+use super::inputs::Missing;
+use super::start::{Ready, Which, hands, ready, refuse_frozen, run_view};
 use super::stepping;
 
 #[derive(Debug, Args)]

@@ -14,7 +14,9 @@ use crate::history::{
 };
 use crate::ids::{RunId, Target};
 
-use super::context::{Here, shown};
+use crate::report::text::harmless;
+
+use super::context::Here;
 use super::error::{CliError, Exit};
 
 #[derive(Debug, Subcommand)]
@@ -190,7 +192,7 @@ async fn show(here: &mut Here, id: &RunId, json: bool) -> Result<Exit, CliError>
     }
     lines
         .iter()
-        .try_for_each(|line| here.out.data(shown(line)))?;
+        .try_for_each(|line| here.out.data(harmless(line)))?;
     Ok(Exit::Done)
 }
 
@@ -304,7 +306,7 @@ async fn logs(
             } else {
                 let stream = line.stream.as_ref().map(|stream| format!("{stream}: "));
                 let text = format!("{} {}{}", line.at, stream.unwrap_or_default(), line.text);
-                here.out.data(shown(&text))?;
+                here.out.data(harmless(&text))?;
             }
         }
         query.after = page.next;
@@ -363,7 +365,7 @@ async fn comments(here: &mut Here, id: &RunId, json: bool) -> Result<Exit, CliEr
     for comment in &comments {
         here.out
             .data(format_args!("{} {}", comment.at, comment.author))?;
-        for line in shown(&comment.body).lines() {
+        for line in harmless(&comment.body).lines() {
             here.out.data(format_args!("  {line}"))?;
         }
     }

@@ -1,6 +1,5 @@
-//! `runbook start` and `runbook resume`.
+//! `runbook start`: a runbook is made ready for a run, and stepped through.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -10,21 +9,22 @@ use crate::clock::Timestamp;
 use crate::effects::request::Client;
 use crate::effects::run_history::{RunHistory, held, view};
 use crate::effects::system::System;
-use crate::execution::event::{Adopted, Event, Opened, Resumed};
+use crate::execution::event::{Event, Opened};
 use crate::execution::plan::Plan;
 use crate::execution::state::State;
 use crate::history::model::GateDecision;
 use crate::history::{History, HistoryError};
-use crate::ids::{ExecutionId, Field, RunId, Slug, Target};
+use crate::ids::{ExecutionId, RunId, Target};
 use crate::journal::{Journal, Store};
 use crate::redact::Redactor;
-use crate::runbook::model::{Action, HistoryCall, Input, Runbook};
+use crate::runbook::model::{Action, HistoryCall, Input};
 
 use super::context::Here;
 use super::documents::{self, Applied, Found};
 use super::error::{CliError, Exit};
-use super::executions::{self, Kept};
+use super::executions;
 use super::hand_over::{self, Footing};
+use super::inputs::{Missing, inputs};
 use super::stepping::{self, Bench, Desk, Programs, step_through};
 
 #[derive(Debug, Args)]
@@ -53,24 +53,6 @@ pub(crate) struct StartArgs {
     #[arg(long, value_name = "FILE")]
     answers: Option<PathBuf>,
 }
-
-#[derive(Debug, Args)]
-pub(crate) struct ResumeArgs {
-    /// Which; the only open one where it is left out.
-    execution: Option<ExecutionId>,
-    /// Answers instead of a person: a YAML file, step id to answer.
-    #[arg(long, value_name = "FILE")]
-    answers: Option<PathBuf>,
-    /// Go on with the runbook as it is now, although it was edited, for this reason.
-    #[arg(long, value_name = "REASON")]
-    adopt: Option<String>,
-    /// The file that maps steps to commands and requests of one's own platform.
-    #[arg(long, value_name = "FILE", env = "RUNBOOK_PROFILE")]
-    profile: Option<PathBuf>,
-}
-
-/// Most bytes of all inputs together: they stand on one line of the journal, with what else begins an execution.
-const LARGEST_INPUTS: usize = crate::journal::MAX_LINE / 2;
 
 /// A runbook made ready for a run: everything that can be refused before anything is recorded was not.
 pub(crate) struct Ready {
@@ -253,315 +235,6 @@ pub(crate) fn hands(here: &Here, state: &State, footing: &Footing, redactor: &Re
         folder: stepping::folder(),
         client: Client::default(),
     }
-}
-
-pub(crate) async fn resume(here: &mut Here, args: &ResumeArgs) -> Result<Exit, CliError> {
-    let kept = executions::find(here, args.execution)?;
-    let store = Store::open(&kept.home)?;
-    let (journal, entries, recovery) = store.drive(kept.id)?;
-    let state = executions::fold(&entries)?;
-    if state.is_ended() {
-        return Err(
-            CliError::new(Exit::Failed, format!("execution `{}` has ended", kept.id))
-                .hint("an execution that has ended never changes; start a new one"),
-        );
-    }
-    if state.opened.drill.is_some() {
-        return super::drill::resume(
-            here,
-            args.answers.as_deref(),
-            kept,
-            journal,
-            state,
-            recovery,
-        )
-        .await;
-    }
-    let adopt = args
-        .adopt
-        .as_deref()
-        .map(str::trim)
-        .filter(|reason| !reason.is_empty());
-    let (mut found, mut adopted) = current_text(&store, &kept, &state, adopt)?;
-    let reference = adopted
-        .as_ref()
-        .map_or_else(|| state.runbook.clone(), |adopted| adopted.runbook.clone());
-    let profile = current_profile(&store, &kept, &state, args.profile.as_deref(), &mut found)?;
-    if profile.reference() != state.profile {
-        let reason = adopt.ok_or_else(|| {
-            CliError::new(Exit::Failed, "the profile is not the one that the execution went on with so far")
-                .hint("leave `--profile` out to go on with that one, or adopt this one with `--adopt REASON`")
-        })?;
-        adopted = Some(Adopted {
-            runbook: reference,
-            profile: profile.reference(),
-            reason: reason.to_owned(),
-        });
-    }
-    documents::keep_profile(&journal, &profile)?;
-    if let Some(adopted) = &adopted {
-        found.keep(&journal, &adopted.runbook)?;
-    }
-    let folder = stepping::folder();
-    let by_hand = stepping::by_hand(&found.runbook, &profile.endpoints, &folder, Programs::Run);
-    let mut desk = Desk::find(args.answers.as_deref(), &found)?;
-    let history = here.existing_history().await?;
-    let by = state.opened.handed_over.as_ref().map(|h| h.by);
-    let resuming = Resuming {
-        found,
-        adopted,
-        by_hand,
-        footing: Footing {
-            home: kept.home,
-            history,
-            profile,
-        },
-        journal,
-        state,
-        recovery,
-    };
-    let exit = go_on(here, resuming, &mut desk).await?;
-    if let Some(by) = by.filter(|_| matches!(exit, Exit::Done | Exit::Failed)) {
-        here.out.talk(format_args!(
-            "`runbook resume {by}` goes on with what handed over."
-        ));
-    }
-    Ok(exit)
-}
-
-/// What going on needs.
-pub(crate) struct Resuming {
-    pub(crate) found: Found,
-    pub(crate) adopted: Option<Adopted>,
-    pub(crate) by_hand: BTreeMap<Slug, String>,
-    pub(crate) footing: Footing,
-    pub(crate) journal: Journal,
-    pub(crate) state: State,
-    pub(crate) recovery: crate::journal::Recovery,
-}
-
-pub(crate) async fn go_on(
-    here: &mut Here,
-    resuming: Resuming,
-    desk: &mut Desk,
-) -> Result<Exit, CliError> {
-    let Resuming {
-        found,
-        adopted,
-        by_hand,
-        footing,
-        journal,
-        state,
-        recovery,
-    } = resuming;
-    let mut first = Vec::from_iter(recovery.event());
-    first.push(Event::Resumed(Resumed {
-        operator: here.operator(),
-        host: here.host.clone(),
-        by_hand: by_hand.clone(),
-        adopted,
-    }));
-    let redactor = stepping::redactor(&found.runbook.secrets, &footing.profile)?;
-    let bench = Bench {
-        hands: hands(here, &state, &footing, &redactor),
-        plan: Plan::new(found.runbook, &by_hand),
-        state,
-        journal,
-        redactor,
-    };
-    step_through(here, bench, &footing, desk, first).await
-}
-
-/// The profile to go on with: the one that is given, else the one that was kept.
-pub(crate) fn current_profile(
-    store: &Store,
-    kept: &Kept,
-    state: &State,
-    given: Option<&std::path::Path>,
-    found: &mut Found,
-) -> Result<Applied, CliError> {
-    match (given, &state.profile) {
-        (Some(path), _) => documents::apply_profile(Some(path), &mut found.runbook),
-        (None, Some(file)) => {
-            let text = store.kept(kept.id, &file.path)?;
-            documents::apply_profile_text(&file.path, &text, &mut found.runbook)
-        }
-        (None, None) => Ok(Applied::default()),
-    }
-}
-
-/// The text to go on with: the one that was kept, unless it was edited since; then only with a reason.
-pub(crate) fn current_text(
-    store: &Store,
-    kept: &Kept,
-    state: &State,
-    adopt: Option<&str>,
-) -> Result<(Found, Option<Adopted>), CliError> {
-    let reference = &state.runbook;
-    let now = documents::find_runbook(reference.path.as_deref().unwrap_or(reference.id.as_str()));
-    let same = |found: &Found| found.runbook.digest() == reference.digest;
-    match (now, adopt) {
-        (Ok(found), _) if same(&found) => Ok((found, None)),
-        (Ok(found), Some(reason)) => {
-            let adopted = Adopted {
-                runbook: found.reference_after(reference),
-                profile: state.profile.clone(),
-                reason: reason.to_owned(),
-            };
-            Ok((found, Some(adopted)))
-        }
-        (Ok(found), _) => {
-            let message = format!(
-                "runbook `{}` was edited since the execution began ({} then, {} now)",
-                reference.id,
-                reference.digest.short(),
-                found.runbook.digest().short()
-            );
-            let place = store.kept(
-                kept.id,
-                &reference
-                    .files
-                    .first()
-                    .map_or(String::new(), |f| f.path.clone()),
-            );
-            let hint = match place {
-                Ok(_) => "the text it began with is kept beside its journal",
-                Err(_) => "restore the text it began with",
-            };
-            Err(CliError::new(Exit::Failed, message).hint(format!(
-                "{hint}; put it back, or go on with `--adopt REASON`"
-            )))
-        }
-        (Err(error), _) => Err(error.hint(
-            "put the runbook back as it was, and resume in the directory that the execution began in",
-        )),
-    }
-}
-
-/// What becomes of an input that was neither given nor has a default.
-pub(crate) enum Missing {
-    /// Somebody gave it when asked.
-    Given(Json),
-    /// It is left out: what needs it is unknown.
-    Left,
-    /// It cannot be done without.
-    Needed,
-}
-
-/// These inputs, with the defaults of the others.
-pub(crate) fn defaults(runbook: &Runbook, given: &BTreeMap<Field, Json>) -> BTreeMap<Field, Json> {
-    let defaults = runbook
-        .inputs
-        .iter()
-        .filter_map(|i| Some((i.id.clone(), i.default.clone()?)));
-    let mut all: BTreeMap<Field, Json> = defaults.collect();
-    all.extend(given.clone());
-    all
-}
-
-/// The inputs as given, defaults filled in.
-fn inputs(
-    runbook: &Runbook,
-    given: &[String],
-    mut missing: impl FnMut(&Input) -> Missing,
-) -> Result<BTreeMap<Field, Json>, CliError> {
-    let mut inputs = BTreeMap::new();
-    let mut wrong = Vec::new();
-    let mut absent = Vec::new();
-    for text in given {
-        let (name, typed) = text.split_once('=').unwrap_or((text, ""));
-        match runbook
-            .inputs
-            .iter()
-            .find(|input| input.id.as_str() == name)
-        {
-            None => wrong.push(unknown_input(runbook, name)),
-            Some(input) => match read_input(input, typed) {
-                Ok(value) => drop(inputs.insert(input.id.clone(), value)),
-                Err(why) => wrong.push(why),
-            },
-        }
-    }
-    for input in runbook.inputs.iter().filter(|_| wrong.is_empty()) {
-        if inputs.contains_key(&input.id) {
-            continue;
-        }
-        let value = match &input.default {
-            Some(default) => Missing::Given(default.clone()),
-            // Whoever left one question is not asked the next.
-            None if !absent.is_empty() => Missing::Needed,
-            None => missing(input),
-        };
-        match value {
-            Missing::Given(value) => drop(inputs.insert(input.id.clone(), value)),
-            Missing::Left => {}
-            Missing::Needed => absent.push(input),
-        }
-    }
-    wrong.extend(absent.iter().map(|input| {
-        let prompt = input.prompt.as_deref().unwrap_or("no default");
-        format!(
-            "input `{}` is needed ({prompt}): {}",
-            input.id,
-            input.kind.wanted()
-        )
-    }));
-    let size = inputs
-        .values()
-        .map(|value| value.to_string().len())
-        .sum::<usize>();
-    if size > LARGEST_INPUTS {
-        wrong.push(format!(
-            "the inputs have {size} bytes, and more than {LARGEST_INPUTS} do not fit into the journal"
-        ));
-    }
-    if wrong.is_empty() {
-        return Ok(inputs);
-    }
-    let error = CliError::new(
-        Exit::Usage,
-        format!("guided-flow: {}", wrong.join("\n       ")),
-    );
-    Err(error.hint(format!(
-        "give each as `--input NAME=VALUE`; `runbook show {}` lists them",
-        runbook.id
-    )))
-}
-
-fn read_input(input: &Input, typed: &str) -> Result<Json, String> {
-    let value = input
-        .kind
-        .read(typed)
-        .map_err(|why| format!("input `{}`: `{typed}` {why}", input.id))?;
-    let listed = input.one_of.is_empty()
-        || value
-            .as_str()
-            .is_some_and(|v| input.one_of.iter().any(|one| one == v));
-    if listed {
-        Ok(value)
-    } else {
-        Err(format!(
-            "input `{}`: `{typed}` is not one of {}",
-            input.id,
-            input.one_of.join(", ")
-        ))
-    }
-}
-
-fn unknown_input(runbook: &Runbook, name: &str) -> String {
-    let near = runbook
-        .inputs
-        .iter()
-        .map(|i| (strsim::jaro_winkler(i.id.as_str(), name), i.id.as_str()));
-    let near = near
-        .filter(|(likeness, _)| *likeness > 0.8)
-        .max_by(|a, b| a.0.total_cmp(&b.0));
-    let near = near.map_or(String::new(), |(_, id)| format!("; did you mean `{id}`?"));
-    format!(
-        "`{}` has no input `{}`{near}",
-        runbook.id,
-        super::context::shown(name)
-    )
 }
 
 /// What a read-only look needs of the run: its view.

@@ -70,7 +70,7 @@ impl RunHistory {
             Ok(freezes) => freezes.readable,
             Err(why) => {
                 return FreezeReading::Unreadable {
-                    why: in_words(&why),
+                    why: why.in_words(),
                 };
             }
         };
@@ -112,7 +112,7 @@ impl RunHistory {
             }
             HistoryWork::ReleaseFreeze { fence, reason } => self.release(*fence, reason, now).await,
         };
-        answered.unwrap_or_else(|why| refused(in_words(&why)))
+        answered.unwrap_or_else(|why| refused(why.in_words()))
     }
 
     /// Whether another execution holds the freeze, and releases it when all is over.
@@ -526,17 +526,4 @@ impl Answered {
             ..CameBack::default()
         }
     }
-}
-
-/// An error with all its causes, on one line.
-#[must_use]
-pub fn in_words(error: &dyn std::error::Error) -> String {
-    let mut words = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        words.push_str(": ");
-        words.push_str(&error.to_string());
-        cause = error.source();
-    }
-    words
 }

@@ -20,6 +20,18 @@ impl Shipped {
     pub fn name(self) -> &'static str {
         self.file.trim_end_matches(".yaml")
     }
+
+    /// Its title. Only the head is understood: to list nine runbooks, nobody waits for their expressions.
+    #[must_use]
+    pub fn title(self) -> String {
+        #[derive(serde::Deserialize)]
+        struct Head {
+            title: String,
+        }
+        let head: Head = serde_yaml::from_str(self.text)
+            .expect("the shipped runbooks parse; a test holds them to that");
+        head.title
+    }
 }
 
 /// The library of standard steps, checks and guards.

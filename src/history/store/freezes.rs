@@ -304,7 +304,7 @@ impl History {
     ) -> GateVerdict {
         match self.freezes(WhichFreezes::Active).await {
             Ok(freezes) => judge(target, own, freezes.readable, freezes.unreadable, at),
-            Err(error) => judge(target, own, Vec::new(), vec![in_words(&error)], at),
+            Err(error) => judge(target, own, Vec::new(), vec![error.in_words()], at),
         }
     }
 
@@ -392,13 +392,4 @@ impl History {
             .map_err(|source| self.database(source))?;
         Ok(())
     }
-}
-
-/// The error with its causes, as one sentence.
-fn in_words(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(Some(error), |error| error.source());
-    causes
-        .map(ToString::to_string)
-        .collect::<Vec<_>>()
-        .join(": ")
 }

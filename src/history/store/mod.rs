@@ -129,6 +129,19 @@ pub enum HistoryErrorKind {
 }
 
 impl HistoryError {
+    /// The error with all its causes, on one line.
+    #[must_use]
+    pub fn in_words(&self) -> String {
+        let mut words = self.to_string();
+        let mut cause = std::error::Error::source(self);
+        while let Some(error) = cause {
+            words.push_str(": ");
+            words.push_str(&error.to_string());
+            cause = error.source();
+        }
+        words
+    }
+
     /// What a caller can do about it.
     #[must_use]
     pub fn kind(&self) -> HistoryErrorKind {
