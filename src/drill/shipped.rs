@@ -32,10 +32,22 @@ pub(super) const SCENARIOS: &[Shipped] = &[
     scenario!("bad-deploy"),
     scenario!("bad-deploy-incompatible"),
     scenario!("bad-deploy-moved-epoch"),
+    scenario!("failed-run"),
+    scenario!("failed-run-impatient"),
+    scenario!("failed-run-rollback"),
+    scenario!("guided-operation"),
+    scenario!("guided-operation-rollback"),
+    scenario!("provider-outage"),
+    scenario!("provider-outage-failover"),
+    scenario!("provider-outage-blind"),
 ];
 
 /// The planes, by name.
-pub(super) const PLANES: &[(&str, &str)] = &[plane!("bad-deploy")];
+pub(super) const PLANES: &[(&str, &str)] = &[
+    plane!("bad-deploy"),
+    plane!("managed-runs"),
+    plane!("provider-outage"),
+];
 
 #[cfg(test)]
 mod tests {

@@ -47,8 +47,20 @@ pub const RUNBOOKS: &[Shipped] = &[
         text: include_str!("../../runbooks/bad-deploy.yaml"),
     },
     Shipped {
+        file: "failed-run.yaml",
+        text: include_str!("../../runbooks/failed-run.yaml"),
+    },
+    Shipped {
+        file: "guided-operation.yaml",
+        text: include_str!("../../runbooks/guided-operation.yaml"),
+    },
+    Shipped {
         file: "partial-deployment.yaml",
         text: include_str!("../../runbooks/partial-deployment.yaml"),
+    },
+    Shipped {
+        file: "provider-outage.yaml",
+        text: include_str!("../../runbooks/provider-outage.yaml"),
     },
 ];
 

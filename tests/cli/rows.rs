@@ -242,6 +242,9 @@ macro_rules! rows {
 
 rows! {
     bad_deploy "bad-deploy",
+    failed_run "failed-run",
+    guided_operation "guided-operation",
+    provider_outage "provider-outage",
 }
 
 #[test]
