@@ -32,10 +32,25 @@ pub(super) const SCENARIOS: &[Shipped] = &[
     scenario!("bad-deploy"),
     scenario!("bad-deploy-incompatible"),
     scenario!("bad-deploy-moved-epoch"),
+    scenario!("route-replay-gap"),
+    scenario!("route-replay-gap-stale"),
+    scenario!("route-replay-gap-fallback"),
+    scenario!("route-replay-gap-restarted"),
+    scenario!("route-replay-gap-moved"),
+    scenario!("route-replay-gap-lost-answer"),
+    scenario!("db-restore"),
+    scenario!("db-restore-hole"),
+    scenario!("db-restore-nightly-job"),
+    scenario!("db-restore-moved"),
+    scenario!("db-restore-lost-answer"),
 ];
 
 /// The planes, by name.
-pub(super) const PLANES: &[(&str, &str)] = &[plane!("bad-deploy")];
+pub(super) const PLANES: &[(&str, &str)] = &[
+    plane!("bad-deploy"),
+    plane!("route-replay-gap"),
+    plane!("db-restore"),
+];
 
 #[cfg(test)]
 mod tests {
