@@ -242,6 +242,8 @@ macro_rules! rows {
 
 rows! {
     bad_deploy "bad-deploy",
+    db_restore "db-restore",
+    route_replay_gap "route-replay-gap",
 }
 
 #[test]
