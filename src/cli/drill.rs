@@ -258,7 +258,8 @@ fn desk(
 
 fn plane(scenario: &Scenario, home: &Path) -> Result<ControlPlane, CliError> {
     let failed = |error: PlaneError| CliError::from_error(Exit::Failed, &error);
-    ControlPlane::start(scenario.simulation(), home.join("world.json")).map_err(failed)
+    let simulation = scenario.simulation_at(Timestamp::now());
+    ControlPlane::start(simulation, home.join("world.json")).map_err(failed)
 }
 
 /// The simulated control plane is all that there is, under every name that the runbook has for an endpoint.

@@ -19,7 +19,7 @@
 //! state: {host: {id: h-1}, sessions: 40}
 //! ```
 //!
-//! Text that is `now`, `now-45m` or `now+2h` as a whole stands for a point in time.
+//! Text that is `now`, `now-45m` or `now+2h` as a whole stands for a point in time, in the state as well.
 //!
 //! # Disturbances
 //!
@@ -288,14 +288,12 @@ impl Scenario {
         &self.document.inputs
     }
 
-    /// The plane and the world as they are when the drill begins.
+    /// The plane and the world as they are when the drill begins, which is `now`.
     #[must_use]
-    pub fn simulation(&self) -> Simulation {
-        let world = World::new(
-            self.id().as_str(),
-            self.document.state.clone(),
-            self.disturbances.len(),
-        );
+    pub fn simulation_at(&self, now: Timestamp) -> Simulation {
+        let state = self.document.state.iter();
+        let state = state.map(|(key, value)| (key.clone(), at(value, now)));
+        let world = World::new(self.id().as_str(), state.collect(), self.disturbances.len());
         Simulation::new(
             Arc::clone(&self.plane),
             Arc::clone(&self.disturbances),

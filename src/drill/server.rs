@@ -317,6 +317,7 @@ mod tests {
     use std::os::unix::fs::PermissionsExt as _;
 
     use super::*;
+    use crate::clock::Timestamp;
     use crate::drill::scenario::{Scenario, scenario};
     use serde_json::{Value as Json, json};
 
@@ -341,7 +342,8 @@ mod tests {
     }
 
     fn simulation(id: &str) -> Simulation {
-        scenario(id).expect("a shipped scenario").simulation()
+        let scenario = scenario(id).expect("a shipped scenario");
+        scenario.simulation_at(Timestamp::now())
     }
 
     /// One request on a connection of its own; the status and the body.
@@ -550,7 +552,8 @@ mod tests {
     answer: cut
 ";
         let scenario = Scenario::parse(&format!("{text}{disturbances}"), None, Path::new(""));
-        let simulation = scenario.expect("a scenario").simulation();
+        let scenario = scenario.expect("a scenario");
+        let simulation = scenario.simulation_at(Timestamp::now());
         let plane = ControlPlane::start(simulation, scene.keep()).expect("starts");
         assert_eq!(rollback_on_a_line(&plane), Some((429, Some("3".into()))));
         assert_eq!(rollback_on_a_line(&plane), None);

@@ -40,6 +40,17 @@ pub(super) const SCENARIOS: &[Shipped] = &[
     scenario!("provider-outage"),
     scenario!("provider-outage-failover"),
     scenario!("provider-outage-blind"),
+    scenario!("route-replay-gap"),
+    scenario!("route-replay-gap-stale"),
+    scenario!("route-replay-gap-fallback"),
+    scenario!("route-replay-gap-restarted"),
+    scenario!("route-replay-gap-moved"),
+    scenario!("route-replay-gap-lost-answer"),
+    scenario!("db-restore"),
+    scenario!("db-restore-hole"),
+    scenario!("db-restore-nightly-job"),
+    scenario!("db-restore-moved"),
+    scenario!("db-restore-lost-answer"),
 ];
 
 /// The planes, by name.
@@ -47,6 +58,8 @@ pub(super) const PLANES: &[(&str, &str)] = &[
     plane!("bad-deploy"),
     plane!("managed-runs"),
     plane!("provider-outage"),
+    plane!("route-replay-gap"),
+    plane!("db-restore"),
 ];
 
 #[cfg(test)]

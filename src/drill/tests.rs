@@ -6,6 +6,7 @@ use super::request::{Answer, Asked};
 use super::scenario::scenario;
 use super::simulation::{Reply, Simulation};
 use super::world::Effect;
+use crate::clock::Timestamp;
 
 const ENVIRONMENT: &str = "/environments/production";
 
@@ -48,7 +49,8 @@ impl Played {
 }
 
 fn world(id: &str) -> Played {
-    Played(scenario(id).expect("a shipped scenario").simulation())
+    let scenario = scenario(id).expect("a shipped scenario");
+    Played(scenario.simulation_at(Timestamp::now()))
 }
 
 fn digest(word: &str) -> String {

@@ -62,6 +62,14 @@ pub const RUNBOOKS: &[Shipped] = &[
         file: "provider-outage.yaml",
         text: include_str!("../../runbooks/provider-outage.yaml"),
     },
+    Shipped {
+        file: "route-replay-gap.yaml",
+        text: include_str!("../../runbooks/route-replay-gap.yaml"),
+    },
+    Shipped {
+        file: "db-restore.yaml",
+        text: include_str!("../../runbooks/db-restore.yaml"),
+    },
 ];
 
 /// Whether a name stands for a file rather than for something that comes with the tool.

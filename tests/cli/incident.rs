@@ -138,7 +138,8 @@ impl Incident {
         let now = Timestamp::now();
         let scene = Scene::new();
         let keep = scene.work().join("world.json");
-        let plane = ControlPlane::start(scenario.simulation(), keep).expect("a control plane");
+        let plane =
+            ControlPlane::start(scenario.simulation_at(now), keep).expect("a control plane");
         let scene = scene.env("PLATFORM_TOKEN", plane.token());
         let incident = Self {
             scene,

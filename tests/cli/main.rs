@@ -5,6 +5,7 @@ mod before_anything;
 mod commands;
 mod comments;
 mod coverage;
+mod denied;
 mod disturbed;
 mod drills;
 mod every_execution;

@@ -245,6 +245,8 @@ rows! {
     failed_run "failed-run",
     guided_operation "guided-operation",
     provider_outage "provider-outage",
+    db_restore "db-restore",
+    route_replay_gap "route-replay-gap",
 }
 
 #[test]

@@ -128,7 +128,8 @@ impl Case {
     pub(super) async fn run_world(&self, home: &Path) -> Running {
         match &self.ground {
             Ground::Plane(scenario) => {
-                let plane = ControlPlane::start(scenario.simulation(), home.join("world.json"));
+                let simulation = scenario.simulation_at(Timestamp::now());
+                let plane = ControlPlane::start(simulation, home.join("world.json"));
                 Running::Plane(plane.expect("starts"))
             }
             Ground::Host(_) => {
