@@ -58,6 +58,7 @@
 //! What scenarios add (the state, and the disturbances) is told in [`mod@super::scenario`].
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer};
@@ -71,6 +72,9 @@ use super::route::RoutePattern;
 use crate::ids::Field;
 use crate::runbook::kind::Kind;
 
+/// What stands between the documents of a plane that several of them make up.
+pub(super) const BETWEEN: &str = "\n---\n";
+
 /// The format of planes that this version reads.
 const FORMAT: &str = "drill-plane/v1";
 
@@ -78,7 +82,6 @@ const FORMAT: &str = "drill-plane/v1";
 #[derive(Debug, Clone, PartialEq)]
 pub struct Plane {
     pub(super) lets: Lets,
-    pub(super) cases: Vec<Case>,
     routes: Vec<Route>,
 }
 
@@ -90,6 +93,8 @@ pub(super) struct Route {
     takes: Option<BTreeMap<String, Kind>>,
     /// Those of the plane as well.
     pub(super) lets: Lets,
+    /// Those of the plane, which are asked first.
+    pub(super) first: Arc<[Case]>,
     pub(super) cases: Vec<Case>,
 }
 
@@ -142,23 +147,37 @@ impl Plane {
     /// # Errors
     /// The first mistake in it, with its place.
     pub fn parse(text: &str) -> Result<Self, DocumentError> {
-        let document: Document = read(text, FORMAT)?;
+        let mut all = Self {
+            lets: Lets::new(),
+            routes: Vec::new(),
+        };
+        for text in text.split(BETWEEN) {
+            all.add(read(text, FORMAT)?)?;
+        }
+        Ok(all)
+    }
+
+    /// Adds what one document says. Its abbreviations and its cases are for its own routes.
+    fn add(&mut self, document: Document) -> Result<(), DocumentError> {
         let lets: Lets = named(document.lets)?;
-        let mut routes: Vec<Route> = Vec::new();
+        let first: Arc<[Case]> = document.cases.into();
         for route in document.routes {
-            let route = Route::new(route, &lets)?;
-            if routes.iter().any(|before| before.on.is_like(&route.on)) {
+            let route = Route::new(route, &lets, &first)?;
+            if self
+                .routes
+                .iter()
+                .any(|before| before.on.is_like(&route.on))
+            {
                 return Err(wrong(&route.on, "such a route is there already"));
             }
-            routes.push(route);
+            route.check()?;
+            self.routes.push(route);
         }
-        let plane = Self {
-            lets,
-            cases: document.cases,
-            routes,
-        };
-        plane.check()?;
-        Ok(plane)
+        // Disturbances read those of all documents; of two that are called alike, the first.
+        for (name, meant) in lets {
+            self.lets.entry(name).or_insert(meant);
+        }
+        Ok(())
     }
 
     /// Where a request leads.
@@ -200,30 +219,14 @@ impl Plane {
             given: BTreeMap::from([("state", None)]),
         }
     }
-
-    fn check(&self) -> Result<(), DocumentError> {
-        for (n, case) in self.cases.iter().enumerate() {
-            let place = format!("case {} of the plane", n + 1);
-            let at = |what: String| DocumentError::wrong(&place, what);
-            if case.when.is_none() {
-                return Err(at(
-                    "it has no `if`, so nothing else would ever be asked".into()
-                ));
-            }
-            for route in &self.routes {
-                // Nothing was read of the body yet.
-                let mut known = route.known();
-                known.given.remove("body");
-                known.given.insert("query", None);
-                case.check(&known).map_err(at)?;
-            }
-        }
-        self.routes.iter().try_for_each(Route::check)
-    }
 }
 
 impl Route {
-    fn new(document: RouteDocument, of_plane: &Lets) -> Result<Self, DocumentError> {
+    fn new(
+        document: RouteDocument,
+        of_plane: &Lets,
+        first: &Arc<[Case]>,
+    ) -> Result<Self, DocumentError> {
         let mut lets = of_plane.clone();
         for (name, meant) in named(document.lets)? {
             if lets.insert(name.clone(), meant).is_some() {
@@ -242,6 +245,7 @@ impl Route {
             query: document.query,
             takes: takes.map(Iterator::collect),
             lets,
+            first: Arc::clone(first),
             cases: document.cases,
         })
     }
@@ -313,6 +317,20 @@ impl Route {
     }
 
     fn check(&self) -> Result<(), DocumentError> {
+        for (n, case) in self.first.iter().enumerate() {
+            let place = format!("case {} of the plane", n + 1);
+            let at = |what: String| DocumentError::wrong(&place, what);
+            if case.when.is_none() {
+                return Err(at(
+                    "it has no `if`, so nothing else would ever be asked".into()
+                ));
+            }
+            // Nothing was read of the body yet.
+            let mut known = self.known();
+            known.given.remove("body");
+            known.given.insert("query", None);
+            case.check(&known).map_err(at)?;
+        }
         let known = self.known();
         for (n, case) in self.cases.iter().enumerate() {
             let is_last = n + 1 == self.cases.len();

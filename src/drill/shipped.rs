@@ -32,6 +32,7 @@ pub(super) const SCENARIOS: &[Shipped] = &[
     scenario!("bad-deploy"),
     scenario!("bad-deploy-incompatible"),
     scenario!("bad-deploy-moved-epoch"),
+    scenario!("bad-deploy-damaged"),
     scenario!("failed-run"),
     scenario!("failed-run-impatient"),
     scenario!("failed-run-rollback"),

@@ -212,7 +212,6 @@ impl Simulation {
         (route, path): (&Route, Json),
     ) -> Result<(Answer, Effect), Broken> {
         let place = format!("route `{}`", route.on);
-        let plane = Arc::clone(&self.plane);
         let mut names = Names::of(&route.lets, &self.world.state).map_err(Broken::at(&place))?;
         for (name, value) in [
             ("path", path),
@@ -221,7 +220,7 @@ impl Simulation {
         ] {
             names.give(name, value).map_err(Broken::at(&place))?;
         }
-        if let Some((n, case)) = first(&plane.cases, &mut names, &place)? {
+        if let Some((n, case)) = first(&route.first, &mut names, &place)? {
             let at = format!("{place}, case {n} of the plane");
             let outcome = case
                 .outcome(&mut names, &self.world.state)

@@ -269,28 +269,6 @@ fn forward_or_restore_right() {
         .resume(&fixed.answers().without("forward-fix"))
         .exit(15);
     fixed.nothing_changed();
-
-    // Nothing is restored here, so the errors go on; what counts as recovered says so.
-    let restored = Incident::incompatible().input("error_threshold", Some("0.9"));
-    let choice = json!({"choose": "restore", "reason": "orders are lost"});
-    let damaged =
-        json!({"facts": {"data_damaged": true}, "evidence": {"data_damage_query": "3 rows"}});
-    let ended = json!({
-        "confirm": "production",
-        "facts": {"restore_reference": "db-restore of r-1842", "restore_ended": true},
-        "evidence": {"restore_record": "restored to 23:00"},
-    });
-    let answers = restored
-        .answers()
-        .with("forward-or-restore", choice)
-        .with("data-damage", damaged)
-        .with("restore", ended);
-    let done = restored.start(&answers).exit(0);
-    let _ = done
-        .says("restore_ended = true")
-        .says("Closed. outcome: restored");
-    restored.nothing_changed();
-    assert_eq!(restored.execution()["run"], RUN);
 }
 
 #[test]
@@ -318,20 +296,6 @@ fn forward_or_restore_wrong() {
             ],
         );
     lost.nothing_changed();
-    // A restore that has not ended does not let the execution go on.
-    let open = json!({
-        "confirm": "production",
-        "facts": {"restore_reference": "db-restore of r-1842", "restore_ended": false},
-        "evidence": {"restore_record": "under way"},
-    });
-    let incompatible = Incident::incompatible();
-    let answers = incompatible
-        .answers()
-        .with("forward-or-restore", choose("restore"))
-        .with("restore", open);
-    incompatible
-        .start(&answers)
-        .refused(15, &["step `restore`", "facts.restore_ended"]);
     // And a fix goes out only with the approval of who answers for the database, read by a second person.
     let fix = Incident::incompatible();
     let approved_by = |who: &str| {
