@@ -52,6 +52,12 @@ pub(super) const SCENARIOS: &[Shipped] = &[
     scenario!("db-restore-nightly-job"),
     scenario!("db-restore-moved"),
     scenario!("db-restore-lost-answer"),
+    scenario!("host-upgrade"),
+    scenario!("host-upgrade-deadline"),
+    scenario!("host-upgrade-quorum"),
+    scenario!("stuck-wake"),
+    scenario!("stuck-wake-stampede"),
+    scenario!("stuck-wake-not-ready"),
 ];
 
 /// The planes, by name.
@@ -61,6 +67,8 @@ pub(super) const PLANES: &[(&str, &str)] = &[
     plane!("provider-outage"),
     plane!("route-replay-gap"),
     plane!("db-restore"),
+    plane!("host-upgrade"),
+    plane!("stuck-wake"),
 ];
 
 #[cfg(test)]

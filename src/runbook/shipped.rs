@@ -55,6 +55,10 @@ pub const RUNBOOKS: &[Shipped] = &[
         text: include_str!("../../runbooks/guided-operation.yaml"),
     },
     Shipped {
+        file: "host-upgrade.yaml",
+        text: include_str!("../../runbooks/host-upgrade.yaml"),
+    },
+    Shipped {
         file: "partial-deployment.yaml",
         text: include_str!("../../runbooks/partial-deployment.yaml"),
     },
@@ -69,6 +73,10 @@ pub const RUNBOOKS: &[Shipped] = &[
     Shipped {
         file: "db-restore.yaml",
         text: include_str!("../../runbooks/db-restore.yaml"),
+    },
+    Shipped {
+        file: "stuck-wake.yaml",
+        text: include_str!("../../runbooks/stuck-wake.yaml"),
     },
 ];
 

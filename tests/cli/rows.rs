@@ -247,6 +247,8 @@ rows! {
     provider_outage "provider-outage",
     db_restore "db-restore",
     route_replay_gap "route-replay-gap",
+    host_upgrade "host-upgrade",
+    stuck_wake "stuck-wake",
 }
 
 #[test]
