@@ -451,7 +451,6 @@ mod tests {
             let recording = scenario.recording_at(noon());
             let workspace = recording.workspace.as_ref().expect("a workspace");
             assert!(workspace.operators.contains(&recording.run.launched_by));
-            assert!(!recording.logs.is_empty());
             // What is only planned has not failed; what has, did so lately, with logs from before and after.
             assert_eq!(
                 recording.run.failed_at.is_some(),
