@@ -5,7 +5,7 @@ use serde_json::json;
 use runbook::execution::deny::{Verdict, judge_words};
 
 use crate::disturbed::{AT_ONCE, disturbed, promoted, unreadable_database};
-use crate::incident::{Incident, RUN, shipped};
+use crate::incident::{Incident, shipped};
 
 const ROLLED_BACK: [&str; 2] = [
     "POST /environments/production/operations rollback",
