@@ -25,10 +25,10 @@ use crate::execution::next::{HandOver, Next, Performance, next};
 use crate::execution::plan::Plan;
 use crate::execution::question::{Draft, Question};
 use crate::execution::state::{Illegal, Standing, State};
-use crate::ids::Field;
+use crate::ids::{Field, Principal, Slug};
 use crate::journal::{AppendError, Journal};
 use crate::redact::Redactor;
-use crate::runbook::model::Step;
+use crate::runbook::model::{Effect, Step};
 
 /// Largest file that a person may give as evidence: 64 MiB; a screenshot or a log excerpt is far below.
 const LARGEST_GIVEN: u64 = 64 << 20;
@@ -69,11 +69,53 @@ pub enum Rest {
     },
 }
 
+/// How an execution ended that was handed over to.
+#[derive(Debug, Clone, PartialEq)]
+pub enum OtherEnd {
+    /// It closed.
+    Closed {
+        /// With this outcome.
+        outcome: Slug,
+        /// Whether that counts as a success.
+        success: bool,
+    },
+    /// It was aborted.
+    Aborted {
+        /// Which, and why.
+        why: String,
+    },
+}
+
+/// What came of an ad-hoc command.
+#[derive(Debug, Clone, PartialEq)]
+pub enum AdHocRest {
+    /// It was run, and ended so.
+    Ended(Ending),
+    /// It was refused on these grounds, which are on record.
+    Refused(Vec<Ground>),
+    /// It was not even judged, or could not be recorded; nothing was run.
+    NotBegun(String),
+}
+
 /// Whether an event was recorded as it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fit {
     Whole,
     Instead,
+}
+
+/// An execution as it is taken up.
+pub struct TakenUp {
+    /// What is stepped through.
+    pub plan: Plan,
+    /// What its journal says.
+    pub state: State,
+    /// Where it is recorded.
+    pub journal: Journal,
+    /// Masks its secrets.
+    pub redactor: Redactor,
+    /// Who acts from here on, and signs every entry.
+    pub actor: Principal,
 }
 
 /// One execution under way in this process.
@@ -82,27 +124,28 @@ pub struct Engine<C, H> {
     state: State,
     journal: Journal,
     redactor: Redactor,
+    actor: Principal,
     console: C,
     hands: H,
     signals: Signals,
 }
 
 impl<C: Console, H: Hands> Engine<C, H> {
-    /// Takes up an execution whose journal says `state`.
-    pub fn new(
-        plan: Plan,
-        state: State,
-        journal: Journal,
-        redactor: Redactor,
-        console: C,
-        hands: H,
-        signals: Signals,
-    ) -> Self {
+    /// Takes up an execution.
+    pub fn new(taken_up: TakenUp, console: C, hands: H, signals: Signals) -> Self {
+        let TakenUp {
+            plan,
+            state,
+            journal,
+            redactor,
+            actor,
+        } = taken_up;
         Self {
             plan,
             state,
             journal,
             redactor,
+            actor,
             console,
             hands,
             signals,
@@ -163,10 +206,7 @@ impl<C: Console, H: Hands> Engine<C, H> {
     pub fn record(&mut self, event: Event) -> Result<(), EngineError> {
         let event = self.without_secrets(event)?;
         self.state.clone().apply(Timestamp::now(), &event)?;
-        for entry in self
-            .journal
-            .append(&self.state.operator.name.clone(), &event)?
-        {
+        for entry in self.journal.append(&self.actor, &event)? {
             self.state.apply(entry.time, &entry.event)?;
             self.console.recorded(&self.plan, &self.state, &entry.event);
         }
@@ -287,52 +327,50 @@ impl<C: Console, H: Hands> Engine<C, H> {
         .map(drop)
     }
 
-    /// Runs an ad-hoc command: how it ended, or the grounds on which it was refused.
+    /// Runs an ad-hoc command, unless something stands against it.
     ///
     /// # Errors
     /// [`EngineError`]; the command is then not run, or it is on record that it was begun.
-    pub async fn ad_hoc(
-        &mut self,
-        argv: Vec<String>,
-    ) -> Result<Result<Ending, Vec<Ground>>, EngineError> {
-        let unknown = |why: &str| Ground::Unknown {
-            what: "what exactly to run".into(),
-            why: why.into(),
-        };
+    pub async fn ad_hoc(&mut self, argv: Vec<String>) -> Result<AdHocRest, EngineError> {
         let Some((step, work)) = ad_hoc::performed_as(&argv) else {
-            self.console.not_accepted("there is no command");
-            return Ok(Err(vec![unknown("there is no command")]));
+            return Ok(AdHocRest::NotBegun("there is no command".into()));
         };
         let reading = self.hands.read_freeze().await;
+        if let Some(heard) = self.signals.heard() {
+            return Ok(AdHocRest::NotBegun(heard.reason()));
+        }
         let judged = (&work, step.effect);
         let clearance =
             gate::clear_ad_hoc(&self.plan, &self.state, judged, &reading, Timestamp::now());
-        let clearance = match clearance {
-            Ok(clearance) => clearance,
+        let (event, rest) = match clearance {
+            Ok(clearance) => (Event::AdHocStarted { argv, clearance }, None),
             Err(grounds) => {
-                self.record_answer(Event::AdHocRefused {
-                    argv,
-                    grounds: grounds.clone(),
-                })?;
-                return Ok(Err(grounds));
+                let refused = Some(AdHocRest::Refused(grounds.clone()));
+                (Event::AdHocRefused { argv, grounds }, refused)
             }
         };
-        let fence = clearance.as_ref().map(|clearance| clearance.fence);
-        self.record_answer(Event::AdHocStarted { argv, clearance })?;
-        if self
-            .state
-            .ad_hoc
-            .last()
-            .is_none_or(|last| last.ending.is_some())
-        {
-            // The operator was told.
-            return Ok(Err(vec![unknown("it is too long for the journal")]));
+        match self.record(event) {
+            // What is not on record is not run.
+            Err(EngineError::Journal(why @ AppendError::TooBig { .. })) => {
+                return Ok(AdHocRest::NotBegun(why.to_string()));
+            }
+            recorded => recorded?,
         }
+        match rest {
+            Some(rest) => Ok(rest),
+            None => self.run_ad_hoc(&step, &work).await.map(AdHocRest::Ended),
+        }
+    }
+
+    /// Runs the ad-hoc command whose intent is on record.
+    async fn run_ad_hoc(&mut self, step: &Step, work: &Work) -> Result<Ending, EngineError> {
+        let held = self.state.freeze.as_ref().map(|freeze| freeze.fence);
+        let fence = held.filter(|_| step.effect == Effect::Change);
         let number = u32::try_from(self.state.ad_hoc.len()).unwrap_or(u32::MAX);
         let began = Instant::now();
         let performed = match &self.state.opened.drill {
             Some(_) => Performed::not_performed("a drill runs no programs"),
-            None => self.watch(&step, &work, number, fence).await,
+            None => self.watch(step, work, number, fence).await,
         };
         let took =
             Span::from_millis(u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX));
@@ -342,14 +380,14 @@ impl<C: Console, H: Hands> Engine<C, H> {
             evidence: performed.evidence,
             took,
         })?;
-        Ok(Ok(ending))
+        Ok(ending)
     }
 
     /// Records how the execution ended that the step under way had handed over to.
     ///
     /// # Errors
     /// [`EngineError`]; also where nothing is waited for.
-    pub fn take_back(&mut self, ending: Ending) -> Result<(), EngineError> {
+    pub fn take_back(&mut self, ended: OtherEnd) -> Result<(), EngineError> {
         let nothing = || Illegal {
             what: "attempt.finished",
             why: "nothing was handed over".into(),
@@ -357,11 +395,28 @@ impl<C: Console, H: Hands> Engine<C, H> {
         let position = self.plan.position(&self.state);
         let step = position.map(|(_, step)| step.clone()).ok_or_else(nothing)?;
         let open = self.state.step(&step.id).open.ok_or_else(nothing)?;
+        let failed = |why: String| Ending::Failed { why, code: None };
+        let (ending, outcome) = match ended {
+            // What is no success passes only where the step says what it expects.
+            OtherEnd::Closed {
+                outcome,
+                success: false,
+            } if step.expect.is_none() => {
+                let why = format!("it closed as `{outcome}`, which is no success");
+                (failed(why), String::new())
+            }
+            OtherEnd::Closed { outcome, .. } => {
+                let (outcome, code) = (outcome.to_string(), None);
+                let done = Ending::Done {
+                    outcome: outcome.clone(),
+                    code,
+                };
+                (done, outcome)
+            }
+            OtherEnd::Aborted { why } => (failed(why), String::new()),
+        };
         let came_back = CameBack {
-            outcome: match &ending {
-                Ending::Done { outcome, .. } => outcome.clone(),
-                _ => String::new(),
-            },
+            outcome,
             ..CameBack::default()
         };
         let (ending, facts) = self.outcome(&step, ending, &came_back, false);
@@ -468,7 +523,12 @@ impl<C: Console, H: Hands> Engine<C, H> {
                 Ok(None)
             }
             Reply::Note(text) => self.record_answer(Event::NoteAdded { text }).map(|()| None),
-            Reply::AdHoc(argv) => self.ad_hoc(argv).await.map(|_| None),
+            Reply::AdHoc(argv) => {
+                if let AdHocRest::NotBegun(why) = self.ad_hoc(argv).await? {
+                    self.console.not_accepted(&why);
+                }
+                Ok(None)
+            }
             Reply::Pause { reason } => self.pause(reason).map(Some),
             Reply::Abort { reason } => {
                 self.record(Event::Aborted { reason })?;

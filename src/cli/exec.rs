@@ -3,7 +3,7 @@
 use clap::Args;
 
 use crate::effects::answers::Answers;
-use crate::engine::Engine;
+use crate::engine::{AdHocRest, Engine, TakenUp};
 use crate::execution::event::Ending;
 use crate::execution::plan::Plan;
 use crate::history::History;
@@ -56,16 +56,27 @@ pub(crate) async fn exec(here: &mut Here, args: &ExecArgs) -> Result<Exit, CliEr
     let plan = Plan::new(found.runbook, &state.by_hand);
     let desk = Desk::scripted(Answers::default())?;
     let signals = desk.signals.clone();
-    let mut engine = Engine::new(plan, state, journal, redactor, desk, hands, signals);
+    let taken_up = TakenUp {
+        plan,
+        state,
+        journal,
+        redactor,
+        actor: here.operator.clone(),
+    };
+    let mut engine = Engine::new(taken_up, desk, hands, signals);
     if let Some(event) = recovery.event() {
         engine.record(event).map_err(|error| broken(&error))?;
     }
-    let ending = engine.ad_hoc(args.command.clone()).await;
-    match ending.map_err(|error| broken(&error))? {
-        Ok(Ending::Done { code: Some(0), .. }) => Ok(Exit::Done),
-        Ok(Ending::Doubtful { .. }) => Ok(Exit::InDoubt),
-        Ok(_) => Ok(Exit::Failed),
-        Err(grounds) => {
+    let rest = engine.ad_hoc(args.command.clone()).await;
+    match rest.map_err(|error| broken(&error))? {
+        AdHocRest::Ended(Ending::Done { code: Some(0), .. }) => Ok(Exit::Done),
+        AdHocRest::Ended(Ending::Doubtful { .. }) => Ok(Exit::InDoubt),
+        AdHocRest::Ended(_) => Ok(Exit::Failed),
+        AdHocRest::NotBegun(why) => Err(CliError::new(
+            Exit::Failed,
+            format!("nothing was run: {why}"),
+        )),
+        AdHocRest::Refused(grounds) => {
             let exit = grounds.first().map_or(Exit::GuardRefuses, refused);
             let words = grounds.iter().map(|g| ground(engine.plan(), g));
             let words: Vec<String> = words.collect();

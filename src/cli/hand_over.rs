@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value as Json;
 
-use crate::execution::event::{Ending, HandedOver, Opened};
+use crate::engine::OtherEnd;
+use crate::execution::event::{HandedOver, Opened};
 use crate::execution::next::HandOver;
 use crate::execution::plan::Plan;
 use crate::execution::state::{Standing, State};
@@ -19,6 +20,7 @@ use super::context::Here;
 use super::documents::{self, Applied, Found};
 use super::error::{CliError, Exit};
 use super::executions::{self, Kept};
+use super::inputs::judged;
 use super::resume::{self, Resuming};
 use super::start::{self, Ready};
 use super::stepping::{self, Desk, Programs};
@@ -47,7 +49,7 @@ pub(crate) struct HandingOver<'a> {
 /// What became of the other execution.
 pub(crate) enum Other {
     /// It ended.
-    Ended(Ending),
+    Ended(OtherEnd),
     /// It is open; it was left with this.
     Open(Exit),
 }
@@ -68,19 +70,15 @@ impl HandingOver<'_> {
         };
         let entries = store.read(id)?.entries;
         Ok(match executions::fold(&entries)?.standing {
-            Standing::Closed { outcome, .. } => {
+            Standing::Closed { outcome, success } => {
                 here.out.talk(format_args!("\nBack in execution {by}."));
-                Other::Ended(Ending::Done {
-                    outcome: outcome.to_string(),
-                    code: None,
-                })
+                Other::Ended(OtherEnd::Closed { outcome, success })
             }
-            Standing::Aborted { reason } => Other::Ended(Ending::Failed {
+            Standing::Aborted { reason } => Other::Ended(OtherEnd::Aborted {
                 why: format!(
                     "execution {id} of `{}` was aborted: {reason}",
                     self.to.runbook
                 ),
-                code: None,
             }),
             Standing::Open | Standing::Paused { .. } => {
                 here.out.talk(format_args!(
@@ -104,6 +102,14 @@ impl HandingOver<'_> {
             return self.begin(here, desk, || Ok(journal)).await;
         }
         let state = executions::fold(&entries)?;
+        let by = state.opened.handed_over.as_ref();
+        if by.is_none_or(|h| h.by != self.by.opened.id || h.step != self.to.step) {
+            let message = format!(
+                "execution `{}` was not handed over to by this one",
+                self.to.execution
+            );
+            return Err(CliError::new(Exit::NotVerified, message));
+        }
         if state.is_ended() {
             return Ok(Exit::Done);
         }
@@ -224,7 +230,15 @@ impl HandingOver<'_> {
         let mut absent = Vec::new();
         for input in &runbook.inputs {
             let passed_on = self.by.opened.inputs.get(&input.id);
-            let passed_on = passed_on.and_then(|value| input.kind.accept(value).ok());
+            let passed_on = passed_on.map(|value| judged(input, value)).transpose();
+            let passed_on = passed_on.map_err(|why| {
+                let id = &self.plan.runbook().id;
+                CliError::new(
+                    Exit::Usage,
+                    format!("what `{id}` passes on does not fit: {why}"),
+                )
+                .hint("two inputs of one name must be of one kind")
+            })?;
             match passed_on
                 .or_else(|| input.default.clone())
                 .or_else(|| desk.input(input))
@@ -255,12 +269,12 @@ impl HandingOver<'_> {
 /// Where one of them cannot be read, or needs a wider freeze than is held by then: better now than when it burns.
 pub(crate) fn others(found: &Found) -> Result<Vec<Found>, CliError> {
     let mut others: Vec<Found> = Vec::new();
-    let mut ids = handed_over_to(&found.runbook);
-    while let Some(id) = ids.pop() {
+    let mut named = handed_over_to(found);
+    while let Some((id, by)) = named.pop() {
         if id == found.runbook.id || others.iter().any(|other| other.runbook.id == id) {
             continue;
         }
-        let other = find(&id, found.path.as_deref())?;
+        let other = find(&id, by.as_deref())?;
         if other.runbook.freeze.scope < found.runbook.freeze.scope {
             let message = format!(
                 "`{id}` needs more of the target frozen than `{}` does, which hands over to it",
@@ -269,16 +283,17 @@ pub(crate) fn others(found: &Found) -> Result<Vec<Found>, CliError> {
             return Err(CliError::new(Exit::Usage, message)
                 .hint("the freeze of the first covers both: widen it there"));
         }
-        ids.extend(handed_over_to(&other.runbook));
+        named.extend(handed_over_to(&other));
         others.push(other);
     }
     Ok(others)
 }
 
-fn handed_over_to(runbook: &Runbook) -> Vec<RunbookId> {
-    let steps = runbook.steps.iter();
+/// What a runbook hands over to, each with the path that it is looked for beside.
+fn handed_over_to(found: &Found) -> Vec<(RunbookId, Option<String>)> {
+    let steps = found.runbook.steps.iter();
     let to = steps.filter_map(|step| match &step.action {
-        Action::HandOver(id) => Some(id.clone()),
+        Action::HandOver(id) => Some((id.clone(), found.path.clone())),
         _ => None,
     });
     to.collect()
@@ -289,7 +304,7 @@ fn find(id: &RunbookId, by: Option<&str>) -> Result<Found, CliError> {
     let beside = by.and_then(|path| Path::new(path).parent());
     let beside = beside.map(|folder| folder.join(format!("{id}.yaml")));
     match beside.filter(|path| path.exists()) {
-        Some(path) => documents::find_runbook(&format!("./{}", path.display())),
+        Some(path) => documents::find_runbook(&path.to_string_lossy()),
         None => documents::find_runbook(id.as_str()),
     }
 }

@@ -107,19 +107,31 @@ fn read_input(input: &Input, typed: &str) -> Result<Json, String> {
         .kind
         .read(typed)
         .map_err(|why| format!("input `{}`: `{typed}` {why}", input.id))?;
-    let listed = input.one_of.is_empty()
-        || value
+    judged(input, &value)
+}
+
+/// The value as the input takes it: of its kind, and among what is listed.
+///
+/// # Errors
+/// Why not, for people.
+pub(crate) fn judged(input: &Input, value: &Json) -> Result<Json, String> {
+    let shown = || {
+        value
             .as_str()
-            .is_some_and(|v| input.one_of.iter().any(|one| one == v));
-    if listed {
-        Ok(value)
-    } else {
-        Err(format!(
-            "input `{}`: `{typed}` is not one of {}",
-            input.id,
-            input.one_of.join(", ")
-        ))
+            .map_or_else(|| value.to_string(), str::to_owned)
+    };
+    let fits = input.kind.accept(value);
+    let fits = fits.map_err(|why| format!("input `{}`: `{}` {why}", input.id, shown()))?;
+    let mut one_of = input.one_of.iter();
+    if input.one_of.is_empty() || one_of.any(|one| fits.as_str() == Some(one)) {
+        return Ok(fits);
     }
+    Err(format!(
+        "input `{}`: `{}` is not one of {}",
+        input.id,
+        shown(),
+        input.one_of.join(", ")
+    ))
 }
 
 fn unknown_input(runbook: &Runbook, name: &str) -> String {

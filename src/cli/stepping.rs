@@ -10,7 +10,7 @@ use crate::effects::command::find_tool;
 use crate::effects::console::{Console, Reply};
 use crate::effects::signals::Signals;
 use crate::effects::system::{Endpoint, System};
-use crate::engine::{Engine, EngineError, Rest};
+use crate::engine::{Engine, EngineError, Rest, TakenUp};
 use crate::execution::event::{Event, Ground};
 use crate::execution::plan::Plan;
 use crate::execution::question::{Asked, Question};
@@ -258,47 +258,50 @@ pub(crate) async fn step_through(
         hands,
     } = bench;
     let signals = desk.signals.clone();
-    let mut engine = Engine::new(plan, state, journal, redactor, desk, hands, signals);
+    let taken_up = TakenUp {
+        plan,
+        state,
+        journal,
+        redactor,
+        actor: here.operator.clone(),
+    };
+    let mut engine = Engine::new(taken_up, desk, hands, signals);
     let broken = |error| broken(&error).hint(format!("`runbook resume {id}` goes on from there"));
     for event in first {
         engine.record(event).map_err(broken)?;
     }
-    let rest = loop {
-        let to = match engine.run().await.map_err(broken)? {
-            Rest::HandedOver(to) => to,
-            rest => break rest,
-        };
-        let (plan, by, desk) = engine.at_the_desk();
-        let handing_over = HandingOver {
-            footing,
-            plan,
-            by,
-            to,
-        };
-        match handing_over.step_through(here, desk).await? {
-            Other::Ended(ending) => engine.take_back(ending).map_err(broken)?,
-            Other::Open(exit) => return Ok(exit),
+    loop {
+        match engine.run().await.map_err(broken)? {
+            Rest::HandedOver(to) => {
+                let (plan, by, desk) = engine.at_the_desk();
+                let handing_over = HandingOver {
+                    footing,
+                    plan,
+                    by,
+                    to,
+                };
+                match handing_over.step_through(here, desk).await? {
+                    Other::Ended(ended) => engine.take_back(ended).map_err(broken)?,
+                    Other::Open(exit) => return Ok(exit),
+                }
+            }
+            Rest::Ended => return Ok(ended(&engine.state().standing)),
+            Rest::Paused => {
+                here.out.talk(format_args!(
+                    "Go on with `runbook resume {id}`. The freeze stays."
+                ));
+                return Ok(Exit::Interrupted);
+            }
+            Rest::NeedsPerson { question, needs } => {
+                here.out.talk(format_args!(
+                    "error: {}",
+                    crate::report::text::harmless(&needs)
+                ));
+                here.out.talk(format_args!("hint: go on with `runbook resume {id}` in a terminal, or with `--answers FILE`; the freeze stays"));
+                return Ok(needs_person(engine.plan(), &question));
+            }
         }
-    };
-    Ok(match rest {
-        // The loop above goes on from there.
-        Rest::HandedOver(_) => Exit::Bug,
-        Rest::Ended => ended(&engine.state().standing),
-        Rest::Paused => {
-            here.out.talk(format_args!(
-                "Go on with `runbook resume {id}`. The freeze stays."
-            ));
-            Exit::Interrupted
-        }
-        Rest::NeedsPerson { question, needs } => {
-            here.out.talk(format_args!(
-                "error: {}",
-                crate::report::text::harmless(&needs)
-            ));
-            here.out.talk(format_args!("hint: go on with `runbook resume {id}` in a terminal, or with `--answers FILE`; the freeze stays"));
-            needs_person(engine.plan(), &question)
-        }
-    })
+    }
 }
 
 fn ended(standing: &Standing) -> Exit {

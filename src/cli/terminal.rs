@@ -67,12 +67,16 @@ impl Terminal {
             input.one_of.join(" | ")
         };
         loop {
-            let line = self
-                .line(&format!(
-                    "{words} {}",
-                    styled(FAINT, &format!("[{wanted}]"))
-                ))
-                .ok()?;
+            let asked = format!("{words} {}", styled(FAINT, &format!("[{wanted}]")));
+            let line = match self.line(&asked) {
+                Ok(line) => line,
+                Err(Left::Reply(Reply::AdHoc(_) | Reply::Note(_))) => {
+                    self.narrator
+                        .say("  Not yet: the execution begins after this.");
+                    continue;
+                }
+                Err(Left::Reply(_)) => return None,
+            };
             match input.kind.read(&line) {
                 Ok(value)
                     if input.one_of.is_empty() || input.one_of.iter().any(|one| value == **one) =>

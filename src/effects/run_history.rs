@@ -97,14 +97,24 @@ impl RunHistory {
                 lease,
             } => match self.shares_a_freeze() {
                 false => self.take(scope, reason, *lease, now).await,
-                true => Ok(self.share(now).await),
+                true => self.share(scope, now).await,
             },
+            HistoryWork::RetakeFreeze {
+                scope,
+                reason,
+                lease,
+            } => self.take(scope, reason, *lease, now).await,
             HistoryWork::ReadRun => self.view(now).await.map(|view| {
                 let document = view.clone();
                 known("read", Some(Learned::Run { document }), view)
             }),
             HistoryWork::ReadLogs => self.logs().await.map(|logs| known("read", None, logs)),
-            HistoryWork::PostComment { body, key } => self.comment(body, key, now).await,
+            HistoryWork::PostComment { body, key } => {
+                self.comment(body, key, Learned::Commented, now).await
+            }
+            HistoryWork::PostViolation { body, key } => {
+                self.comment(body, key, Learned::Told, now).await
+            }
             HistoryWork::MarkTarget { trusted, reason } => self.mark(*trusted, reason, now).await,
             HistoryWork::ReleaseFreeze { .. } if self.shares_a_freeze() => {
                 let kept = serde_json::json!({"kept_by": self.freeze_of});
@@ -120,29 +130,41 @@ impl RunHistory {
         self.freeze_of != self.execution
     }
 
-    /// Works under the freeze of the execution that handed over.
-    async fn share(&self, now: Timestamp) -> Answered {
-        match self.read_freeze(now).await {
-            FreezeReading::Unreadable { why } => refused(why),
-            FreezeReading::Read { others, .. } if !others.is_empty() => refused(others.join("; ")),
-            FreezeReading::Read {
-                ours: Some((id, fence)),
-                ..
-            } => {
-                let scope = Scope::from(&self.target).to_string();
-                let document =
-                    serde_json::json!({"id": id, "fence": fence, "held_by": self.freeze_of});
-                known(
-                    "shared",
-                    Some(Learned::Frozen { id, fence, scope }),
-                    document,
-                )
+    /// Works under the freeze of the execution that handed over, which must cover all that is asked for.
+    async fn share(&self, scope: &str, now: Timestamp) -> Result<Answered, HistoryError> {
+        let Ok(asked) = scope.parse::<Scope>() else {
+            return Ok(refused(format!("`{scope}` cannot be frozen")));
+        };
+        let (id, fence) = match self.read_freeze(now).await {
+            FreezeReading::Unreadable { why } => return Ok(refused(why)),
+            FreezeReading::Read { others, .. } if !others.is_empty() => {
+                return Ok(refused(others.join("; ")));
             }
-            FreezeReading::Read { ours: None, .. } => refused(format!(
-                "the execution that handed over holds no freeze any more; take it again there: `runbook resume {}`",
-                self.freeze_of
-            )),
-        }
+            FreezeReading::Read {
+                ours: None, ended, ..
+            } => {
+                let none = || "the execution that handed over holds none".into();
+                return Ok(lost(&ended.unwrap_or_else(none)));
+            }
+            FreezeReading::Read {
+                ours: Some(ours), ..
+            } => ours,
+        };
+        let freezes = self.history.freezes(WhichFreezes::All).await?.readable;
+        let held = freezes.into_iter().find(|f| f.id.to_string() == id);
+        let held = held.filter(|f| f.scope.includes(&asked));
+        let Some(freeze) = held else {
+            return Ok(refused(format!(
+                "the freeze of the execution that handed over does not cover `{scope}`"
+            )));
+        };
+        let document = serde_json::to_value(&freeze).unwrap_or_default();
+        let learned = Learned::Frozen {
+            id,
+            fence,
+            scope: freeze.scope.to_string(),
+        };
+        Ok(known("shared", Some(learned), document))
     }
 
     async fn take(
@@ -162,7 +184,7 @@ impl RunHistory {
             reason,
             holder: Holder {
                 principal: self.operator.clone(),
-                execution: Some(self.execution),
+                execution: Some(self.freeze_of),
                 host: self.host.clone(),
             },
             run: Some(self.run.clone()),
@@ -173,7 +195,7 @@ impl RunHistory {
         // Freezes of other scopes may cover the target as well; then nothing may be changed under ours.
         let others = self
             .history
-            .gate(&self.target, Some(self.execution), at)
+            .gate(&self.target, Some(self.freeze_of), at)
             .await;
         let others = others.freezes.iter().map(held).chain(others.unreadable);
         let others: Vec<String> = others.collect();
@@ -272,6 +294,7 @@ impl RunHistory {
         &self,
         body: &str,
         key: &str,
+        learned: impl FnOnce(String) -> Learned,
         at: Timestamp,
     ) -> Result<Answered, HistoryError> {
         let posted = self
@@ -290,7 +313,7 @@ impl RunHistory {
             },
         };
         let document = serde_json::to_value(&comment).unwrap_or_default();
-        let learned = Learned::Commented(comment.id.to_string());
+        let learned = learned(comment.id.to_string());
         Ok(known(&outcome, Some(learned), document))
     }
 

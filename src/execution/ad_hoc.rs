@@ -2,8 +2,9 @@
 //! kept.
 //!
 //! What is not known to be a read is a change: it needs the freeze, a preflight that was judged with nothing in the way,
-//! and every guard that stands before all changes. Its age does not matter here, unlike for a step: a command that an
-//! operator cannot run in this tool is run in another window, where nothing is kept.
+//! and every guard that stands before all changes. How long ago the preflight was judged does not matter here, unlike for
+//! a step: a command that an operator cannot run in this tool is run in another window, where nothing is kept. After it,
+//! everything is measured anew.
 
 use serde_json::{Value as Json, json};
 
@@ -17,9 +18,9 @@ use super::event::{Ending, Work};
 const TIMEOUT: Span = Span::from_secs(3600);
 
 /// Programs that only look, whatever their words.
-const LOOKS: [&str; 22] = [
-    "cat", "cut", "date", "df", "dig", "du", "free", "grep", "head", "host", "id", "jq", "ls",
-    "lsof", "netstat", "ps", "ss", "stat", "tail", "uname", "uptime", "wc",
+const LOOKS: [&str; 19] = [
+    "cat", "cut", "df", "dig", "du", "free", "grep", "head", "host", "id", "jq", "ls", "netstat",
+    "ps", "stat", "tail", "uname", "uptime", "wc",
 ];
 
 /// Programs that only look with this as their first word.
@@ -92,6 +93,12 @@ impl AdHoc {
             },
             "at": self.at,
             "exit_code": code,
+            "ended": match &self.ending {
+                Some(Ending::Done { .. }) => "done",
+                Some(Ending::Failed { .. }) => "failed",
+                Some(Ending::NotPerformed { .. }) => "not-performed",
+                Some(Ending::Doubtful { .. }) | None => "in-doubt",
+            },
         })
     }
 }
@@ -189,7 +196,10 @@ mod tests {
             "cat 'a b'",
             "cat a > b",
             "find . -delete",
-            "/tmp/ls",
+            "date -s 12:00",
+            "ss -K dst 10.0.0.1",
+            "lsof -D b",
+            "./ls",
             "",
         ];
         for line in reads {

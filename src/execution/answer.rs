@@ -165,6 +165,7 @@ impl State {
                     self.find(at, id, found);
                 }
                 _ if stuck => return illegal("the step failed or is in doubt"),
+                _ if step.hands_over() => return illegal("it waits for another execution"),
                 _ if step.performed && !step.read_back => {
                     return illegal("the step was performed already");
                 }

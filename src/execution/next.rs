@@ -4,19 +4,21 @@
 //! guards read, the guards, the typed name, the approval, and the reading and judging once more, since answering takes
 //! time; then the work; then what must hold afterwards, read back.
 
+mod failure;
+
 use crate::clock::{Span, Timestamp};
 use crate::expr::{Expression, Truth};
 use crate::ids::{ExecutionId, RunbookId, Slug};
-use crate::runbook::model::{Action, CheckSet, Choose, Effect, HistoryCall, Necessity, Step, Wait};
+use crate::runbook::model::{Action, CheckSet, Choose, HistoryCall, Step, Wait};
 
-use super::event::{Event, Ground, Holds, StepVerdict, Work};
+use super::event::{Event, Ground, HistoryWork, Holds, StepVerdict, Work};
 use super::found::{derive, is_derived};
 use super::gate::{self, Demand};
 use super::plan::{Plan, distinct};
-use super::question::{Asked, Question, Way};
+use super::question::{Asked, Question};
 use super::scope::scope;
 use super::state::{Standing, State};
-use super::step::{Doubt, Failure, StepState, Waiting};
+use super::step::{Doubt, StepState, Waiting};
 use super::work::{render, subject};
 
 /// How much later than agreed a look may be before what lay in between counts as unwatched.
@@ -192,7 +194,7 @@ impl<'a> Course<'a> {
                 step: self.step.id.clone(),
                 attempt: self.at.readings.get(&work_of).map_or(0, |r| r.count) + 1,
                 work_of,
-                work,
+                work: again(work),
                 change: false,
             }),
             Err(unrendered) => self.unknown("how to take the freeze again", unrendered.why),
@@ -583,73 +585,6 @@ impl<'a> Course<'a> {
             })
     }
 
-    fn after_failure(&self, failure: &Failure) -> Next {
-        let again = matches!(failure, Failure::Attempt { .. })
-            && self.at.tries > 0
-            && self.at.tries < self.step.attempts;
-        if again {
-            let pause = Span::from_secs(1 << self.at.tries.min(5).saturating_sub(1));
-            let due = self.at.finished_at.map_or(self.now, |at| at.plus(pause));
-            return if self.now < due {
-                Next::Sleep(due)
-            } else {
-                self.begin()
-            };
-        }
-        self.ask(Asked::Failed {
-            failure: failure.clone(),
-            ways: self.ways(failure),
-        })
-    }
-
-    fn ways(&self, failure: &Failure) -> Vec<Way> {
-        let by_hand = matches!(
-            self.step.action,
-            Action::ByHand | Action::Command(_) | Action::Request(_)
-        );
-        let mut ways = match failure {
-            Failure::Refused { .. } if failure.is_freeze_lost() => {
-                vec![Way::FreezeAgain, Way::Retry]
-            }
-            Failure::Attempt { .. } if by_hand => vec![Way::Retry, Way::DoneByHand],
-            Failure::Attempt { .. } | Failure::Refused { .. } | Failure::Rejected { .. } => {
-                vec![Way::Retry]
-            }
-            Failure::Judged { .. } if self.at.performed => vec![Way::LookAgain, Way::Retry],
-            Failure::Judged { .. } => vec![Way::Retry],
-            Failure::Violated { .. } => vec![Way::LookAgain],
-        };
-        // What must hold after a change that may have reached the target is not dodged by leaving the step out.
-        let violated = matches!(failure, Failure::Violated { .. });
-        let bound = self.at.changed && self.plan.guards_after(self.step).next().is_some();
-        if self.step.necessity == Necessity::Skippable && !violated && !bound {
-            ways.push(Way::Skip);
-        }
-        if let Some(earlier) = &self.step.on_failure
-            && !self.must_be_read_back()
-            && self
-                .reopened(earlier)
-                .iter()
-                .all(|id| *id == self.step.id || !self.state.step(id).changed)
-        {
-            ways.push(Way::BackTo(earlier.clone()));
-        }
-        ways
-    }
-
-    /// Whether a change was performed and nobody could read back what came of it. Until then there is nothing to decide
-    /// again on.
-    fn must_be_read_back(&self) -> bool {
-        let verify = self.step.verify.as_ref();
-        let unread = verify.and_then(|v| gate::unread(self.step, &self.at, &v.read));
-        self.step.effect == Effect::Change && self.at.performed && unread.is_some()
-    }
-
-    /// The steps that going back to `earlier` would open again.
-    fn reopened(&self, earlier: &Slug) -> Vec<Slug> {
-        super::accept::reopened(self.plan, earlier, &self.step.id)
-    }
-
     fn ask(&self, asked: Asked) -> Next {
         Next::Ask(Question {
             step: self.step.id.clone(),
@@ -697,5 +632,21 @@ impl Expression {
             .as_str()
             .ok_or_else(|| format!("`{}` is not a duration", self.source()))?;
         text.parse().map_err(|why| format!("`{text}` is {why}"))
+    }
+}
+
+/// The same freeze, asked for by somebody who knows that it was lost.
+fn again(work: Work) -> Work {
+    match work {
+        Work::History(HistoryWork::TakeFreeze {
+            scope,
+            reason,
+            lease,
+        }) => Work::History(HistoryWork::RetakeFreeze {
+            scope,
+            reason,
+            lease,
+        }),
+        other => other,
     }
 }

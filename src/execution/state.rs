@@ -6,7 +6,7 @@
 //! |---|---|
 //! | nothing yet | opened |
 //! | open | everything but opened |
-//! | paused | resumed, note, recovered, aborted |
+//! | paused | resumed, note, recovered, ad hoc, aborted |
 //! | aborted, closed | nothing |
 //!
 //! Within an open execution, `attempt finished` needs the attempt that it names to be under way, an attempt needs none to
@@ -21,13 +21,14 @@ use crate::digest::Digest;
 use crate::ids::{Field, Slug};
 use crate::runbook::model::Effect;
 
-use super::ad_hoc::{self, AdHoc};
+use super::ad_hoc::AdHoc;
 use super::event::{
     Artifact, AttemptFinished, AttemptStarted, CheckResult, CheckSetName, Chosen, Clearance,
     Ending, Event, FileRef, HistoryWork, Holds, Learned, Opened, Operator, Origin, Resumed,
     RunbookRef, StepVerdict, Work,
 };
 use super::step::{Doubt, Failure, OpenAttempt, StepEnd, StepState, Waiting};
+use super::work::successor;
 
 /// An event that cannot follow what came before it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -268,6 +269,9 @@ impl State {
                     why: "no ad-hoc command is under way".into(),
                 })?;
                 last.ending = Some(ending.clone());
+                if last.effect == Effect::Change {
+                    self.measure_anew();
+                }
             }
             Event::Paused { reason } => {
                 self.standing = Standing::Paused {
@@ -409,15 +413,13 @@ impl State {
         argv: &[String],
         clearance: &Option<Clearance>,
     ) -> Result<(), Illegal> {
-        let effect = ad_hoc::effect(argv);
-        if let Some(clearance) = clearance {
-            self.is_cleared(clearance, "ad_hoc.started")?;
-        } else if effect == Effect::Change {
-            return Err(Illegal {
-                what: "ad_hoc.started",
-                why: "it may change something and was not cleared".into(),
-            });
-        }
+        let effect = match clearance {
+            Some(clearance) => {
+                self.is_cleared(clearance, "ad_hoc.started")?;
+                Effect::Change
+            }
+            None => Effect::Read,
+        };
         self.ad_hoc.push(AdHoc {
             argv: argv.to_vec(),
             effect,
@@ -460,6 +462,12 @@ impl State {
         if let Some(clearance) = &started.clearance {
             self.is_cleared(clearance, "attempt.started")?;
         }
+        if let Work::HandOver { execution, .. } = &started.work {
+            let next = successor(self, &started.step);
+            if !own || change || *execution != next {
+                return illegal("that is not the execution that the step hands over to");
+            }
+        }
         let step = self.steps(&started.step);
         if own && step.doubt.is_some() {
             return illegal("the step is in doubt");
@@ -488,6 +496,7 @@ impl State {
 
     fn finish(&mut self, at: Timestamp, finished: &AttemptFinished) -> Result<(), Illegal> {
         let events = self.events;
+        let mut handed_over = false;
         let step = self.steps(&finished.step);
         let open = match step.open.take() {
             Some(open) if open.work_of == finished.work_of && open.attempt == finished.attempt => {
@@ -509,6 +518,7 @@ impl State {
         if finished.step == finished.work_of {
             step.finished_at = Some(at);
             step.mark = events;
+            handed_over = matches!(open.work, Work::HandOver { .. });
             match (&finished.ending, &failed) {
                 (Ending::Doubtful { why }, _) if open.change => {
                     step.doubt = Some(Doubt {
@@ -521,7 +531,11 @@ impl State {
             }
         } else {
             step.read(&finished.work_of, events, failed.clone());
-            if matches!(open.work, Work::History(HistoryWork::TakeFreeze { .. })) {
+            if matches!(open.work, Work::History(HistoryWork::PostViolation { .. })) {
+                // It leaves nothing of what the step that posts is to leave.
+                return Ok(());
+            }
+            if matches!(open.work, Work::History(HistoryWork::RetakeFreeze { .. })) {
                 step.refreezing = false;
                 step.failure = failed.as_deref().map(Failure::freeze_lost);
             }
@@ -534,6 +548,10 @@ impl State {
         }
         if let Some(learned) = &finished.learned {
             self.learn(learned);
+        }
+        if handed_over {
+            // However it ended, another runbook may have changed what was measured here.
+            self.measure_anew();
         }
         if failed.is_some() {
             self.forget(&finished.work_of);
@@ -571,6 +589,7 @@ impl State {
             Learned::FreezeLost { .. } => {}
             Learned::Run { document } => self.run = Some(document.clone()),
             Learned::Commented(_) => self.comments += 1,
+            Learned::Told(_) => {}
             Learned::Marked => {}
         }
     }

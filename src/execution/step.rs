@@ -51,6 +51,15 @@ pub struct StepState {
     pub refreezing: bool,
 }
 
+impl StepState {
+    /// Whether it waits for the end of another execution.
+    #[must_use]
+    pub fn hands_over(&self) -> bool {
+        let open = self.open.as_ref();
+        open.is_some_and(|open| matches!(open.work, Work::HandOver { .. }))
+    }
+}
+
 /// How a step ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StepEnd {

@@ -5,7 +5,7 @@ use serde_json::Value as Json;
 use crate::clock::Timestamp;
 use crate::digest::Digest;
 use crate::expr::{Scope, Template};
-use crate::ids::ExecutionId;
+use crate::ids::{ExecutionId, Slug};
 use crate::runbook::model::{
     Action, Body, Command, FreezeScope, HistoryCall, Method, Request, Step,
 };
@@ -35,7 +35,7 @@ pub fn render(plan: &Plan, state: &State, step: &Step, now: Timestamp) -> Result
         Action::History(call) => render_history(plan, state, step, call, &scope).map(Work::History),
         Action::HandOver(runbook) => Ok(Work::HandOver {
             runbook: runbook.clone(),
-            execution: successor(state, step),
+            execution: successor(state, &step.id),
         }),
         Action::ByHand
         | Action::Choose(_)
@@ -47,9 +47,9 @@ pub fn render(plan: &Plan, state: &State, step: &Step, now: Timestamp) -> Result
 
 /// The execution that this one hands over to at the step: another one after each that did not close, and the same
 /// whoever asks, so that none is begun twice.
-fn successor(state: &State, step: &Step) -> ExecutionId {
-    let attempt = state.step(&step.id).attempts + 1;
-    let digest = Digest::of(format!("{} {} {attempt}", state.opened.id, step.id));
+pub(super) fn successor(state: &State, step: &Slug) -> ExecutionId {
+    let attempt = state.step(step).attempts + 1;
+    let digest = Digest::of(format!("{} {step} {attempt}", state.opened.id));
     let mut bits = [0; 10];
     bits.copy_from_slice(&digest.bytes()[..10]);
     state.opened.id.with_bits(bits)

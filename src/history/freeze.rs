@@ -10,8 +10,13 @@ impl Scope {
     /// Whether all of the target lies within this scope.
     #[must_use]
     pub fn covers(&self, target: &Target) -> bool {
-        let target = Scope::from(target);
-        self.overlaps(&target) && self.parts().len() <= target.parts().len()
+        self.includes(&Scope::from(target))
+    }
+
+    /// Whether all of the other lies within this scope.
+    #[must_use]
+    pub fn includes(&self, other: &Scope) -> bool {
+        self.overlaps(other) && self.parts().len() <= other.parts().len()
     }
 
     /// Whether one lies within the other: a change to either touches both.

@@ -133,6 +133,7 @@ fn attempt_finished(finished: &AttemptFinished) -> String {
         Some(
             Learned::Run { .. }
             | Learned::Commented(_)
+            | Learned::Told(_)
             | Learned::Marked
             | Learned::FreezeLost { .. },
         )

@@ -98,9 +98,11 @@ pub fn work(work: &Work) -> String {
             use crate::execution::event::HistoryWork as H;
             match call {
                 H::TakeFreeze { scope, .. } => format!("freeze {scope}"),
+                H::RetakeFreeze { scope, .. } => format!("freeze {scope} again"),
                 H::ReadRun => "read the run from the run history".into(),
                 H::ReadLogs => "read the run's logs".into(),
                 H::PostComment { .. } => "post a comment on the run".into(),
+                H::PostViolation { .. } => "tell the run that a do-not happened".into(),
                 H::MarkTarget { trusted: true, .. } => "mark the target as trusted".into(),
                 H::MarkTarget { trusted: false, .. } => {
                     "mark the target as not to be trusted".into()

@@ -540,11 +540,20 @@ fn an_edge_that_somebody_edited_is_noticed_before_and_after() {
         .start(&after.answers())
         .refused(14, &["step `verify-convergence`", "no-edge-route-mutation"]);
     after.gate(10);
+    // The run knows, though the decision is not on record yet.
+    let comments = after.comments();
+    assert_eq!(comments.len(), 1, "{comments:?}");
+    let told = comments[0]["body"].as_str().expect("text");
+    assert!(
+        told.contains("[no-edge-route-mutation]: facts.local_overrides = 1"),
+        "{told}"
+    );
     let skip = json!({"on_failure": "skip", "reason": "it works, does it not"});
     after
         .resume(&after.answers().with("verify-convergence", skip))
         .refused(14, &["no-edge-route-mutation"]);
     after.gate(10);
+    assert_eq!(after.comments().len(), 1, "it is told once");
 }
 
 #[test]

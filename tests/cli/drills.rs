@@ -244,6 +244,14 @@ fn the_drills_are_listed_by_runbook() {
         first.ends_with("The checkout fails after a promotion, and the old artifact still fits"),
         "{first}"
     );
-    let of_it = lines.take_while(|line| line.starts_with("  bad-deploy"));
-    assert_eq!(of_it.count(), 2);
+    let of_it = lines
+        .by_ref()
+        .take_while(|line| line.starts_with("  bad-deploy"));
+    assert_eq!(of_it.count(), 3);
+    let groups = listed.lines().filter(|line| !line.starts_with(' '));
+    assert_eq!(
+        groups.count(),
+        8,
+        "every runbook that has drills, once: {listed}"
+    );
 }

@@ -8,7 +8,7 @@ use runbook::effects::console::Console;
 use runbook::effects::run_history::RunHistory;
 use runbook::effects::signals::Signals;
 use runbook::effects::system::System;
-use runbook::engine::{Engine, Rest};
+use runbook::engine::{Engine, Rest, TakenUp};
 use runbook::execution::event::{Answer, Ending, Event, Resumed, StepVerdict};
 use runbook::execution::plan::Plan;
 use runbook::execution::question::Asked;
@@ -207,10 +207,13 @@ impl<'a, C: Console> Walk<'a, C> {
         let plan = Plan::new(case.runbook.clone(), &BTreeMap::new());
         Self {
             engine: Engine::new(
-                plan,
-                state,
-                journal,
-                Redactor::default(),
+                TakenUp {
+                    plan,
+                    state,
+                    journal,
+                    redactor: Redactor::default(),
+                    actor: operator().name,
+                },
                 console,
                 hands,
                 Signals::default(),

@@ -288,16 +288,19 @@ impl Bench {
             return None;
         };
         match work {
-            HistoryWork::TakeFreeze { scope, .. } => Some(Learned::Frozen {
-                id: "f-1".into(),
-                fence: 7,
-                scope: scope.clone(),
-            }),
+            HistoryWork::TakeFreeze { scope, .. } | HistoryWork::RetakeFreeze { scope, .. } => {
+                Some(Learned::Frozen {
+                    id: "f-1".into(),
+                    fence: 7,
+                    scope: scope.clone(),
+                })
+            }
             HistoryWork::ReadRun => Some(Learned::Run {
                 document: self.world.run.clone(),
             }),
             HistoryWork::ReadLogs => None,
             HistoryWork::PostComment { .. } => Some(Learned::Commented("c-1".into())),
+            HistoryWork::PostViolation { .. } => Some(Learned::Told("c-2".into())),
             HistoryWork::MarkTarget { .. } => Some(Learned::Marked),
             HistoryWork::ReleaseFreeze { .. } => Some(Learned::Released),
         }

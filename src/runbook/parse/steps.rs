@@ -392,6 +392,14 @@ fn attempts(fields: &Fields<'_>, form: Option<Form>, effect: Effect, reading: &m
                 ),
             )
             .help("remove `attempts`");
+    } else if form == Some(Form::HandOver) {
+        reading
+            .mistakes
+            .at(
+                value.spot(),
+                &format!("{} hands over, and is not repeated by itself", fields.what),
+            )
+            .help("remove `attempts`; where the other one was aborted, somebody says whether to begin anew");
     } else if attempts > 1 && effect == Effect::Change && idempotent != Some(true) {
         reading
             .mistakes
