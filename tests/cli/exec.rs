@@ -115,7 +115,7 @@ fn without_the_freeze_or_a_preflight_nothing_is_changed() {
         .exit(10);
     assert!(!work(&scene).join("changed").exists());
     // What only looks may still be looked at.
-    say(&scene, "exec -- date").exit(0);
+    say(&scene, "exec -- uname").exit(0);
 
     // Before the preflight there is no freeze either.
     let early = small("").replace(
@@ -143,4 +143,36 @@ fn a_drill_runs_no_programs() {
     ran(&scene, &["exec", "--execution", &id, "--", "cat", "x"])
         .says("a drill runs no programs")
         .exit(1);
+}
+
+#[test]
+fn who_runs_it_signs_for_it() {
+    let scene = resting();
+    ran(&scene, &["--as", "bob", "exec", "--", "cat", "nothing.txt"]).exit(1);
+    for entry in beside(&scene) {
+        assert_eq!(entry["actor"], "bob", "{entry}");
+    }
+    put(&scene, "answers.yaml", "look: {facts: {seen: fine}}\n");
+    ran(
+        &scene,
+        &["--as", "bob", "resume", "--answers", "answers.yaml"],
+    )
+    .exit(0);
+    let resumed = events(&scene);
+    let resumed = resumed.iter().find(|e| e["type"] == "execution.resumed");
+    assert_eq!(resumed.expect("resumed")["actor"], "bob");
+}
+
+#[test]
+fn what_is_too_long_to_be_recorded_is_not_run() {
+    let scene = resting();
+    let long = format!("touch changed; : {}", "x".repeat(70_000));
+    ran(&scene, &["exec", "--", "sh", "-c", &long])
+        .says("error: ")
+        .exit(14);
+    assert!(!work(&scene).join("changed").exists());
+    let plain = "x".repeat(70_000);
+    ran(&scene, &["exec", "--", "cat", &plain])
+        .says("error: ")
+        .exit(14);
 }

@@ -220,3 +220,87 @@ fn what_cannot_be_handed_over_to_is_refused_before_anything_begins() {
     assert_eq!(executions(&scene).len(), 0);
     say(&scene, "gate --target shop/production").exit(0);
 }
+
+#[test]
+fn a_freeze_that_is_lost_under_the_other_is_taken_again_there() {
+    let scene = scene();
+    put(
+        &scene,
+        "restore-it.yaml",
+        OTHER.replace(
+            "  - use: standard/close-checks\n",
+            "  - id: tidy-up\n    phase: act\n    title: Tidy up\n    command: [sh, -c, 'echo tidied >> ledger']\n  - use: standard/close-checks\n",
+        ),
+    );
+    say(&scene, START).exit(15);
+    say(
+        &scene,
+        "freeze release shop/production --fence 1 --reason forgotten",
+    )
+    .exit(0);
+    answering(&scene, "resume", "look: {facts: {back: true}}\n")
+        .says("was released by alice")
+        .says("freeze-again")
+        .exit(10);
+    let again = format!("tidy-up: {{on_failure: freeze-again, reason: alice was told}}\n{BACK}");
+    let again = again.replace("look: {facts: {back: true}}\n", "");
+    // The first finds the freeze that was taken again for it, under another fence.
+    let left = format!("{again}close-run: {{on_failure: freeze-again, reason: the same one}}\n");
+    answering(&scene, "resume", &left)
+        .says("frozen again: shop/production (fence 2)")
+        .says("Closed. outcome: over")
+        .exit(0);
+    assert_eq!(ledger(&scene), "brought\ntidied\n");
+    say(&scene, "gate --target shop/production").exit(0);
+}
+
+#[test]
+fn what_closed_as_no_success_passes_only_where_the_step_expects_it() {
+    let careless = HANDS_OVER.replace("    expect: facts.how == 'restored'\n", "");
+    let scene = shop(&careless);
+    put(&scene, "restore-it.yaml", OTHER);
+    answering(&scene, START, "look: {facts: {back: false}}\n")
+        .says("it closed as `not-restored`, which is no success")
+        .exit(15);
+    say(&scene, "gate --target shop/production").exit(10);
+}
+
+#[test]
+fn a_runbook_by_its_whole_path_finds_the_other_beside_it() {
+    let scene = scene();
+    let path = work(&scene).join("small.yaml");
+    answering(
+        &scene,
+        &format!("start {} --run-id r-1", path.display()),
+        BACK,
+    )
+    .says("Closed. outcome: over")
+    .exit(0);
+}
+
+#[test]
+fn what_is_passed_on_must_fit() {
+    let scene = scene();
+    put(
+        &scene,
+        "restore-it.yaml",
+        OTHER.replace("text: {type: string}", "text: {type: integer, default: 1}"),
+    );
+    say(&scene, START)
+        .says("what `small` passes on does not fit: input `text`")
+        .exit(2);
+    assert_eq!(executions(&scene).len(), 1);
+    assert_eq!(ledger(&scene), "");
+}
+
+#[test]
+fn handing_over_is_never_repeated_by_itself() {
+    let scene = shop(&HANDS_OVER.replace(
+        "    required: true\n  - id: afterwards",
+        "    attempts: 3\n    required: true\n  - id: afterwards",
+    ));
+    put(&scene, "restore-it.yaml", OTHER);
+    say(&scene, START)
+        .says("step `restore` hands over, and is not repeated by itself")
+        .exit(2);
+}
