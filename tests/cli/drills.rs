@@ -245,5 +245,5 @@ fn the_drills_are_listed_by_runbook() {
         "{first}"
     );
     let of_it = lines.take_while(|line| line.starts_with("  bad-deploy"));
-    assert_eq!(of_it.count(), 2);
+    assert_eq!(of_it.count(), 3);
 }
