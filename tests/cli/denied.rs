@@ -212,3 +212,113 @@ fn what_looks_at_backups_or_restores_beside_passes() {
         ],
     );
 }
+
+#[test]
+fn nobody_switches_past_the_failover() {
+    denies(
+        "provider-outage",
+        "no-unready-failover",
+        &[
+            "aws rds failover-db-cluster --db-cluster-identifier shop",
+            "aws --region eu-west-1 rds promote-read-replica --db-instance-identifier shop",
+            "aws route53 change-resource-record-sets --hosted-zone-id Z1",
+            "gcloud sql instances failover shop",
+            "gcloud sql instances promote-replica shop",
+            "patronictl -c /etc/patroni.yml failover shop",
+            "patronictl switchover",
+            "pg_ctlcluster 15 main promote",
+            "ssh db-1 sudo -u postgres pg_ctl -D /data promote",
+            "redis-cli -p 26379 SENTINEL FAILOVER shop",
+        ],
+    );
+}
+
+#[test]
+fn nobody_rotates_past_the_operation() {
+    denies(
+        "provider-outage",
+        "no-blind-rotation",
+        &[
+            "aws secretsmanager rotate-secret --secret-id db",
+            "aws secretsmanager put-secret-value --secret-id db",
+            "aws iam create-access-key",
+            "aws iam delete-access-key --access-key-id A",
+            "vault kv put secret/db user=a",
+            "vault token revoke -self",
+            "fly secrets set DB=1",
+            "heroku config:set DB_KEY=1 --app shop",
+            "heroku pg:credentials:rotate --app shop",
+            "wrangler secret put DB",
+            "kubectl -n shop create secret generic db",
+            "gh secret set DB",
+        ],
+    );
+}
+
+#[test]
+fn looking_at_a_provider_is_let_through() {
+    lets_pass(
+        "provider-outage",
+        &[
+            "aws rds describe-db-clusters",
+            "aws secretsmanager describe-secret --secret-id db",
+            "dig db-eu.example",
+            "curl -sS -o /dev/null --connect-to db-eu.example:443:192.0.2.1 https://db-eu.example/",
+            "vault read sys/health",
+            "patronictl list",
+            "kubectl get secret db",
+            "redis-cli -p 26379 SENTINEL masters",
+        ],
+    );
+}
+
+#[test]
+fn nobody_starts_a_run_past_the_platform() {
+    let starts = [
+        "ansible-playbook site.yml --tags deploy",
+        "sudo ansible-playbook -i hosts site.yml",
+        "terraform apply -auto-approve",
+        "terraform -chdir=shop apply",
+        "kubectl apply -f shop.yaml",
+        "helm upgrade shop ./chart",
+        "docker compose -f shop.yaml up -d",
+    ];
+    denies("failed-run", "no-next-run-early", &starts);
+    denies("guided-operation", "no-wrong-target", &starts);
+    let again = [
+        "gh run rerun 77",
+        "gh workflow run deploy.yml",
+        "glab ci retry 77",
+    ];
+    denies("failed-run", "no-next-run-early", &again);
+}
+
+#[test]
+fn looking_at_a_run_is_let_through() {
+    for runbook in ["failed-run", "guided-operation"] {
+        lets_pass(
+            runbook,
+            &[
+                "ansible-playbook site.yml --check",
+                "terraform plan -detailed-exitcode",
+                "kubectl apply -f shop.yaml --dry-run=server",
+                "kubectl get pods",
+                "helm status shop",
+                "docker compose ps",
+                "gh run view 77",
+            ],
+        );
+    }
+}
+
+#[test]
+fn secrets_are_not_written_past_the_rotation() {
+    denies_requests(
+        "provider-outage",
+        "no-blind-rotation",
+        &[
+            ("PUT", "/environments/production/secrets/db"),
+            ("POST", "/v1/secrets/db/versions"),
+        ],
+    );
+}
