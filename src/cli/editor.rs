@@ -5,7 +5,7 @@
 use std::io::{BufRead as _, Write as _};
 use std::sync::mpsc;
 
-use rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr};
+use rustix::termios::{OptionalActions, QueueSelector, Termios, tcflush, tcgetattr, tcsetattr};
 use rustyline::DefaultEditor;
 use rustyline::error::ReadlineError;
 
@@ -78,6 +78,8 @@ impl Editor {
         if let Some(heard @ Heard::Leave(_)) = self.signals.heard() {
             return Came::End(heard.reason());
         }
+        // What was typed before the question was there answers nothing. Where it cannot be dropped, it is no terminal.
+        let _ = tcflush(std::io::stdin(), QueueSelector::IFlush);
         match &self.prompts {
             // Where the editor is gone, nobody answers, and that is the end of input.
             Prompts::Rich(prompts, _) => drop(prompts.send(prompt.to_owned())),

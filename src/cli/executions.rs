@@ -86,22 +86,41 @@ pub(crate) fn find(here: &Here, named: Option<ExecutionId>) -> Result<Kept, CliE
     // One that was handed over to is gone on with by the one that did.
     let ids: Vec<ExecutionId> = open.iter().map(|kept| kept.id).collect();
     open.retain(|kept| handed_over_by(kept).is_none_or(|by| !ids.contains(&by)));
+    // A drill that was left never stands in the way of what is real.
+    if open.iter().any(|kept| kept.home == here.home) {
+        open.retain(|kept| kept.home == here.home);
+    }
     match &open[..] {
         [one] => Ok(one.clone()),
         [] => Err(CliError::new(Exit::Failed, "no execution is open")
             .hint("`runbook status --all` lists every one")),
         several => {
-            let ids = several
-                .iter()
-                .map(|kept| kept.id.to_string())
-                .collect::<Vec<_>>()
-                .join(", ");
-            Err(
-                CliError::new(Exit::Usage, format!("several executions are open: {ids}"))
-                    .hint("name one of them"),
-            )
+            let named = several.iter().map(|kept| format!("\n  {}", about(kept)));
+            let message = format!("several executions are open:{}", named.collect::<String>());
+            Err(CliError::new(Exit::Usage, message).hint("name one of them by its id"))
         }
     }
+}
+
+/// An execution in a few words, to tell it from others.
+fn about(kept: &Kept) -> String {
+    let opened = kept.read().ok().and_then(|reading| {
+        let first = reading.entries.into_iter().next()?;
+        match first.event {
+            Event::Opened(opened) => Some(opened),
+            _ => None,
+        }
+    });
+    let Some(opened) = opened else {
+        return kept.id.to_string();
+    };
+    let drill = opened
+        .drill
+        .map_or(String::new(), |drill| format!(", drill `{drill}`"));
+    format!(
+        "{}  {}, run {}{drill}",
+        kept.id, opened.runbook.id, opened.run_id
+    )
 }
 
 /// The execution that handed over to this one.

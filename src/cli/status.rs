@@ -57,7 +57,13 @@ pub(crate) fn status(here: &mut Here, args: &StatusArgs) -> Result<Exit, CliErro
         Some(id) => vec![line(find(here, Some(id))?)],
         None => all(here)?.into_iter().map(line).collect(),
     };
+    let mut drills = 0;
     if !args.all && args.execution.is_none() {
+        let is_drill = |l: &&Line| {
+            let state = l.state.as_ref();
+            l.flaw.is_none() && state.is_some_and(|s| !s.is_ended() && s.opened.drill.is_some())
+        };
+        drills = lines.iter().filter(is_drill).count();
         lines.retain(|l| {
             // Damage is told whatever it is of: what comes after it is not known.
             l.flaw.is_some()
@@ -76,6 +82,12 @@ pub(crate) fn status(here: &mut Here, args: &StatusArgs) -> Result<Exit, CliErro
     }
     for line in &lines {
         here.out.data(as_text(line))?;
+    }
+    if drills > 0 {
+        let drills = crate::report::text::plural(drills, "drill");
+        here.out.talk(format_args!(
+            "{drills} left open; `runbook status --all` lists every one."
+        ));
     }
     Ok(Exit::Done)
 }

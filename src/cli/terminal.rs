@@ -396,6 +396,15 @@ impl Console for Terminal {
             Event::Refused { .. } | Event::StepJudged { .. } | Event::AttemptFinished(_)
         );
         self.narrator.recorded(plan, state, event);
+        if matches!(event, Event::Opened(_) | Event::Resumed(_)) {
+            let drill = match state.opened.drill {
+                Some(_) => " You play everybody whose name comes up.",
+                None => "",
+            };
+            self.narrator.say(&format!(
+                "`?` at any prompt lists what else can be typed.{drill}"
+            ));
+        }
     }
 
     fn live(&mut self, line: &str) {

@@ -1,7 +1,9 @@
 //! A step as an operator sees it: where am I, what is it for, what must not be done.
 
-use crate::execution::event::Work;
+use crate::execution::event::{Holds, Work};
+use crate::execution::gate::measure;
 use crate::execution::plan::Plan;
+use crate::execution::scope::scope;
 use crate::execution::state::State;
 use crate::runbook::model::{Action, Effect, Guard, Phase, Step};
 
@@ -49,8 +51,22 @@ pub fn head(plan: &Plan, state: &State, number: usize, step: &Step) -> String {
     if let Some(missing) = state.by_hand.get(&step.id) {
         lines.push(hanging("  by hand: ", 11, missing));
     }
-    lines.extend(plan.do_nots(step).map(do_not));
+    let known = scope(plan, state, state.at);
+    lines.extend(plan.do_nots(step).map(|guard| {
+        let clear = guard
+            .require
+            .as_ref()
+            .is_some_and(|require| measure(require, &known).0 == Holds::Yes);
+        if clear { heeded(guard) } else { do_not(guard) }
+    }));
     lines.join("\n")
+}
+
+/// A do-not that is heeded as far as is known now: a line, so that those which are not stand out. It is measured all the
+/// same, when it counts.
+fn heeded(guard: &Guard) -> String {
+    let text = format!("{} [{}]: clear as known now", guard.do_not, guard.id);
+    styled(FAINT, &hanging("  do not ", 9, &text))
 }
 
 /// A do-not, with why and what instead.
