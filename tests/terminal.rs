@@ -122,7 +122,7 @@ fn a_drill_is_walked_to_a_rollback() {
     desk.types("1")
         .sees("Why rollback?")
         .types("the old artifact fits");
-    desk.sees("DO NOT")
+    desk.sees("do not Rebuild from the main branch")
         .sees("Type `production`")
         .types("staging")
         .sees("not accepted")
