@@ -101,7 +101,7 @@ pub(crate) async fn drill(here: &mut Here, args: &DrillArgs) -> Result<Exit, Cli
         opened,
         history,
     };
-    let redactor = ready.redactor()?;
+    let redactor = ready.redactor(&home)?;
     let journal = Store::open(&home)?.create(id)?;
     let exit = begin(here, &home, (journal, redactor), ready, &mut desk).await?;
     if exit == Exit::Done {

@@ -14,7 +14,7 @@ use crate::report::event::ground;
 use super::context::Here;
 use super::error::{CliError, Exit};
 use super::executions;
-use super::hand_over::Footing;
+use super::hand_over::{self, Footing};
 use super::resume::{current_profile, current_text};
 use super::start::hands;
 use super::stepping::{self, Desk, broken, refused};
@@ -30,7 +30,8 @@ pub(crate) struct ExecArgs {
 }
 
 pub(crate) async fn exec(here: &mut Here, args: &ExecArgs) -> Result<Exit, CliError> {
-    let kept = executions::find(here, args.execution)?;
+    // What handed over waits: the command belongs to the one that is under way.
+    let kept = executions::innermost(here, executions::find(here, args.execution)?)?;
     let store = Store::open(&kept.home)?;
     let (journal, entries, recovery) = store.drive(kept.id)?;
     let state = executions::fold(&entries)?;
@@ -41,7 +42,8 @@ pub(crate) async fn exec(here: &mut Here, args: &ExecArgs) -> Result<Exit, CliEr
     }
     let (mut found, _) = current_text(&store, &kept, &state, None)?;
     let profile = current_profile(&store, &kept, &state, None, &mut found)?;
-    let redactor = stepping::redactor(&found.runbook.secrets, &profile)?;
+    let outer = hand_over::outer(&kept.home, &state.opened)?;
+    let redactor = stepping::redactor(&found, &profile, &outer)?;
     // A drill has a run history of its own, and runs no programs.
     let history = match state.opened.drill {
         Some(_) => History::open_existing(&kept.home.join("history.db")).await?,
@@ -53,7 +55,7 @@ pub(crate) async fn exec(here: &mut Here, args: &ExecArgs) -> Result<Exit, CliEr
         profile,
     };
     let hands = hands(here, &state, &footing, &redactor);
-    let plan = Plan::new(found.runbook, &state.by_hand);
+    let plan = Plan::new(found.runbook, &state.by_hand).under(&outer);
     let desk = Desk::scripted(Answers::default())?;
     let signals = desk.signals.clone();
     let taken_up = TakenUp {

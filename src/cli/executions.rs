@@ -6,6 +6,7 @@ use crate::execution::event::Event;
 use crate::execution::state::State;
 use crate::ids::ExecutionId;
 use crate::journal::{AppendError, Entry, Reading, Store, StoreError, Tail};
+use crate::runbook::model::Runbook;
 
 use super::context::Here;
 use super::error::{CliError, Exit};
@@ -160,6 +161,31 @@ pub(crate) fn fold(entries: &[Entry]) -> Result<State, CliError> {
         state.apply(entry.time, &entry.event).map_err(contradicts)?;
     }
     Ok(state)
+}
+
+/// The runbook as it was kept beside the journal.
+///
+/// # Errors
+/// Where it is not there, or is none any more.
+pub(crate) fn kept_runbook(
+    store: &Store,
+    id: ExecutionId,
+    state: &State,
+) -> Result<Runbook, CliError> {
+    let file = state.runbook.files.first();
+    let path = file.map_or("", |file| file.path.as_str());
+    let text = store.kept(id, path)?;
+    super::documents::parse(path.trim_start_matches("runbook/"), path, &text)
+}
+
+/// The open execution that everything else waits for: of those that this one handed over to, the last.
+pub(crate) fn innermost(here: &Here, kept: Kept) -> Result<Kept, CliError> {
+    let open: Vec<Kept> = all(here)?.into_iter().filter(is_open).collect();
+    let mut inner = kept;
+    while let Some(next) = open.iter().find(|k| handed_over_by(k) == Some(inner.id)) {
+        inner = next.clone();
+    }
+    Ok(inner)
 }
 
 /// What stands in the way of trusting a reading as whole, in words.

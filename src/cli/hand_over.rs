@@ -157,7 +157,7 @@ impl HandingOver<'_> {
             history: self.footing.history.clone(),
         };
         // An execution steps through another, which may step through a third.
-        let redactor = ready.redactor()?;
+        let redactor = ready.redactor(&self.footing.home)?;
         let journal = (journal()?, redactor);
         Box::pin(start::begin(here, &self.footing.home, journal, ready, desk)).await
     }
@@ -263,30 +263,66 @@ impl HandingOver<'_> {
     }
 }
 
-/// The runbooks that one may hand over to.
+/// The runbooks that one may hand over to, directly or by way of others.
 ///
 /// # Errors
-/// Where one of them cannot be read, or needs a wider freeze than is held by then: better now than when it burns.
+/// Where one of them cannot be read, needs a wider freeze than is held by then, or leads back: better now than when it
+/// burns.
 pub(crate) fn others(found: &Found) -> Result<Vec<Found>, CliError> {
-    let mut others: Vec<Found> = Vec::new();
-    let mut named = handed_over_to(found);
-    while let Some((id, by)) = named.pop() {
-        if id == found.runbook.id || others.iter().any(|other| other.runbook.id == id) {
-            continue;
+    let mut others = Vec::new();
+    add_others(found, &mut vec![found.runbook.id.clone()], &mut others)?;
+    Ok(others)
+}
+
+/// Adds what `by` hands over to; `chain` is how one comes to it, itself included.
+fn add_others(
+    by: &Found,
+    chain: &mut Vec<RunbookId>,
+    others: &mut Vec<Found>,
+) -> Result<(), CliError> {
+    for (id, path) in handed_over_to(by) {
+        if chain.contains(&id) {
+            let way: Vec<String> = chain
+                .iter()
+                .chain([&id])
+                .map(|id| format!("`{id}`"))
+                .collect();
+            let message = format!("a hand-over leads back: {}", way.join(" to "));
+            return Err(CliError::new(Exit::Usage, message).hint(
+                "what was handed over ends before the first goes on; go back within one runbook",
+            ));
         }
-        let other = find(&id, by.as_deref())?;
-        if other.runbook.freeze.scope < found.runbook.freeze.scope {
+        let other = find(&id, path.as_deref())?;
+        if other.runbook.freeze.scope < by.runbook.freeze.scope {
             let message = format!(
                 "`{id}` needs more of the target frozen than `{}` does, which hands over to it",
-                found.runbook.id
+                by.runbook.id
             );
             return Err(CliError::new(Exit::Usage, message)
                 .hint("the freeze of the first covers both: widen it there"));
         }
-        named.extend(handed_over_to(&other));
+        chain.push(id);
+        add_others(&other, chain, others)?;
+        chain.pop();
         others.push(other);
     }
-    Ok(others)
+    Ok(())
+}
+
+/// The runbooks, as they were kept, of the executions that handed over to this one, the nearest first.
+///
+/// # Errors
+/// Where one of them cannot be read: then it is not known what it denies.
+pub(crate) fn outer(home: &Path, opened: &Opened) -> Result<Vec<Runbook>, CliError> {
+    let store = Store::open(home)?;
+    let mut outer = Vec::new();
+    let mut by = opened.handed_over.as_ref().map(|h| h.by);
+    while let Some(id) = by {
+        let state = executions::fold(&store.read(id)?.entries)?;
+        outer.push(executions::kept_runbook(&store, id, &state)?);
+        by = state.opened.handed_over.map(|h| h.by);
+    }
+    Ok(outer)
 }
 
 /// What a runbook hands over to, each with the path that it is looked for beside.

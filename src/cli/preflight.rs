@@ -179,7 +179,7 @@ async fn read_all(
     scratch: &std::path::Path,
 ) -> Result<(), CliError> {
     let journal = Store::open(scratch)?.create(ready.opened.id)?;
-    let redactor = stepping::redactor(&plan.runbook().secrets, &ready.profile)?;
+    let redactor = stepping::redactor(&ready.found, &ready.profile, &[])?;
     let footing = Footing {
         home: scratch.to_owned(),
         history: ready.history.clone(),

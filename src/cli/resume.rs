@@ -15,7 +15,7 @@ use super::context::Here;
 use super::documents::{self, Applied, Found};
 use super::error::{CliError, Exit};
 use super::executions::{self, Kept};
-use super::hand_over::Footing;
+use super::hand_over::{self, Footing};
 use super::start::hands;
 use super::stepping::{self, Bench, Desk, Programs, step_through};
 
@@ -140,10 +140,11 @@ pub(crate) async fn go_on(
         by_hand: by_hand.clone(),
         adopted,
     }));
-    let redactor = stepping::redactor(&found.runbook.secrets, &footing.profile)?;
+    let outer = hand_over::outer(&footing.home, &state.opened)?;
+    let redactor = stepping::redactor(&found, &footing.profile, &outer)?;
     let bench = Bench {
         hands: hands(here, &state, &footing, &redactor),
-        plan: Plan::new(found.runbook, &by_hand),
+        plan: Plan::new(found.runbook, &by_hand).under(&outer),
         state,
         journal,
         redactor,

@@ -64,8 +64,9 @@ pub(crate) struct Ready {
 
 impl Ready {
     /// What masks its secrets: all of them must be there before anything is recorded.
-    pub(crate) fn redactor(&self) -> Result<Redactor, CliError> {
-        stepping::redactor(&self.found.runbook.secrets, &self.profile)
+    pub(crate) fn redactor(&self, home: &Path) -> Result<Redactor, CliError> {
+        let outer = hand_over::outer(home, &self.opened)?;
+        stepping::redactor(&self.found, &self.profile, &outer)
     }
 }
 
@@ -79,7 +80,7 @@ pub(crate) async fn start(here: &mut Here, args: &StartArgs) -> Result<Exit, Cli
     .await?;
     refuse_frozen(&ready).await?;
     let home = here.home.clone();
-    let redactor = ready.redactor()?;
+    let redactor = ready.redactor(&home)?;
     let journal = Store::open(&home)?.create(ready.opened.id)?;
     begin(here, &home, (journal, redactor), ready, &mut desk).await
 }
@@ -198,7 +199,8 @@ pub(crate) async fn begin(
     let opened = Event::Opened(Box::new(ready.opened.clone()));
     let entries = journal.append(&ready.opened.operator.name, &opened)?;
     let state = executions::fold(&entries)?;
-    let plan = Plan::new(ready.found.runbook, &state.by_hand);
+    let outer = hand_over::outer(home, &state.opened)?;
+    let plan = Plan::new(ready.found.runbook, &state.by_hand).under(&outer);
     let footing = Footing {
         home: home.to_owned(),
         history: ready.history,

@@ -8,12 +8,14 @@ use crate::execution::plan::Plan;
 use crate::execution::state::{Standing, State};
 use crate::ids::ExecutionId;
 use crate::journal::{AsideError, Store};
+use crate::redact::Redactor;
 use crate::report::text::{BAD, harmless, styled};
 
 use super::context::Here;
-use super::documents;
 use super::error::{CliError, Exit};
-use super::executions::{Kept, all, find, flaw, fold, has_ended};
+use super::executions::{Kept, all, find, flaw, fold, has_ended, innermost, kept_runbook};
+use super::hand_over;
+use super::stepping::there;
 
 #[derive(Debug, Args)]
 pub(crate) struct StatusArgs {
@@ -117,11 +119,18 @@ fn line(kept: Kept) -> Line {
 /// The runbook as it was kept beside the journal, to tell where an execution stands.
 fn plan(kept: &Kept, state: &State) -> Option<Plan> {
     let store = Store::open(&kept.home).ok()?;
-    let file = state.runbook.files.first()?;
-    let text = store.kept(kept.id, &file.path).ok()?;
-    let runbook =
-        documents::parse(file.path.trim_start_matches("runbook/"), &file.path, &text).ok()?;
+    let runbook = kept_runbook(&store, kept.id, state).ok()?;
     Some(Plan::new(runbook, &state.by_hand))
+}
+
+/// The text without the secrets of the execution's runbook, and of those that handed over to it, that are there.
+fn masked(kept: &Kept, text: &str) -> Result<String, CliError> {
+    let store = Store::open(&kept.home)?;
+    let state = fold(&store.read(kept.id)?.entries)?;
+    let mut runbooks = hand_over::outer(&kept.home, &state.opened)?;
+    runbooks.push(kept_runbook(&store, kept.id, &state)?);
+    let (redactor, _) = Redactor::new(there(runbooks.iter()).collect::<Vec<_>>());
+    Ok(redactor.text(text))
 }
 
 fn as_text(line: &Line) -> String {
@@ -215,6 +224,7 @@ pub(crate) fn note(here: &mut Here, args: &NoteArgs) -> Result<Exit, CliError> {
     if text.is_empty() {
         return Err(CliError::new(Exit::Usage, "the remark is empty"));
     }
+    let text = &masked(&kept, text)?;
     let store = Store::open(&kept.home)?;
     let added = store.append_aside(kept.id, &here.operator, |entries| {
         if has_ended(entries) {
@@ -239,6 +249,16 @@ pub(crate) fn abort(here: &mut Here, args: &AbortArgs) -> Result<Exit, CliError>
     if reason.is_empty() {
         return Err(CliError::new(Exit::Usage, "a reason is needed"));
     }
+    let inner = innermost(here, kept.clone())?;
+    if inner.id != kept.id {
+        let message = format!(
+            "execution `{}`, which this one handed over to, is open",
+            inner.id
+        );
+        return Err(CliError::new(Exit::Failed, message)
+            .hint("end that one first: it works under the freeze of this one"));
+    }
+    let reason = &masked(&kept, reason)?;
     let (mut journal, entries, recovery) = Store::open(&kept.home)?.drive(kept.id)?;
     let mut state = fold(&entries)?;
     if state.is_ended() {

@@ -192,17 +192,19 @@ pub(crate) enum Programs {
     NotRun,
 }
 
-/// What masks the secrets that are needed. All of them must be there, and such that they can be masked.
-pub(crate) fn redactor(secrets: &[Secret], profile: &Applied) -> Result<Redactor, CliError> {
-    let mut found: Vec<(String, String)> = profile
+/// What masks the secrets. All that the runbook needs must be there, and such that they can be masked; those of runbooks
+/// that it may hand over to, and of those that handed over to it, are masked where they are there.
+pub(crate) fn redactor(
+    found: &Found,
+    profile: &Applied,
+    outer: &[Runbook],
+) -> Result<Redactor, CliError> {
+    let mut secrets: Vec<(String, String)> = profile
         .tokens()
         .map(|(name, token)| (name, token.to_owned()))
         .collect();
-    for secret in secrets {
-        let value = std::env::var(&secret.variable)
-            .ok()
-            .filter(|value| !value.is_empty());
-        let value = value.ok_or_else(|| {
+    for secret in &found.runbook.secrets {
+        let value = value(secret).ok_or_else(|| {
             let message = format!(
                 "secrets-ready: `{}` is not set; it is needed: {}",
                 secret.variable, secret.purpose
@@ -210,9 +212,12 @@ pub(crate) fn redactor(secrets: &[Secret], profile: &Applied) -> Result<Redactor
             CliError::new(Exit::PreflightBlocks, message)
                 .hint("set it in the environment; its value is never recorded")
         })?;
-        found.push((secret.variable.clone(), value));
+        secrets.push((secret.variable.clone(), value));
     }
-    let (redactor, refused) = Redactor::new(found);
+    let others = hand_over::others(found)?;
+    let others = others.iter().map(|other| &other.runbook).chain(outer);
+    secrets.extend(there(others));
+    let (redactor, refused) = Redactor::new(secrets);
     match refused.first() {
         None => Ok(redactor),
         Some(refused) => Err(CliError::new(
@@ -223,6 +228,19 @@ pub(crate) fn redactor(secrets: &[Secret], profile: &Applied) -> Result<Redactor
             ),
         )),
     }
+}
+
+/// The secrets of these runbooks that are there.
+pub(crate) fn there<'a>(
+    runbooks: impl Iterator<Item = &'a Runbook>,
+) -> impl Iterator<Item = (String, String)> {
+    let secrets = runbooks.flat_map(|runbook| &runbook.secrets);
+    secrets.filter_map(|secret| Some((secret.variable.clone(), value(secret)?)))
+}
+
+fn value(secret: &Secret) -> Option<String> {
+    let value = std::env::var(&secret.variable).ok();
+    value.filter(|value| !value.is_empty())
 }
 
 /// Everything that stepping through needs.

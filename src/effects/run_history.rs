@@ -116,9 +116,8 @@ impl RunHistory {
                 self.comment(body, key, Learned::Told, now).await
             }
             HistoryWork::MarkTarget { trusted, reason } => self.mark(*trusted, reason, now).await,
-            HistoryWork::ReleaseFreeze { .. } if self.shares_a_freeze() => {
-                let kept = serde_json::json!({"kept_by": self.freeze_of});
-                Ok(known("kept", None, kept))
+            HistoryWork::ReleaseFreeze { fence, .. } if self.shares_a_freeze() => {
+                Ok(self.leave(*fence, now).await)
             }
             HistoryWork::ReleaseFreeze { fence, reason } => self.release(*fence, reason, now).await,
         };
@@ -128,6 +127,24 @@ impl RunHistory {
     /// Whether another execution holds the freeze, and releases it when all is over.
     fn shares_a_freeze(&self) -> bool {
         self.freeze_of != self.execution
+    }
+
+    /// Leaves the freeze to the execution that handed over, as long as it is there.
+    async fn leave(&self, fence: u64, now: Timestamp) -> Answered {
+        match self.read_freeze(now).await {
+            FreezeReading::Unreadable { why } => refused(why),
+            FreezeReading::Read {
+                ours: Some((_, current)),
+                ..
+            } if current == fence => {
+                let kept = serde_json::json!({"kept_by": self.freeze_of, "fence": fence});
+                known("kept", None, kept)
+            }
+            FreezeReading::Read { ended, .. } => {
+                let other = || "the freeze is not the one that this execution worked under".into();
+                lost(&ended.unwrap_or_else(other))
+            }
+        }
     }
 
     /// Works under the freeze of the execution that handed over, which must cover all that is asked for.

@@ -27,6 +27,23 @@ impl Plan {
         Self { runbook }
     }
 
+    /// The same under executions that handed over to it: what they deny, it denies.
+    #[must_use]
+    pub fn under(mut self, outer: &[Runbook]) -> Self {
+        let guards = outer.iter().flat_map(|runbook| &runbook.guards);
+        let denying = guards.filter(|g| !g.deny.commands.is_empty() || !g.deny.requests.is_empty());
+        self.runbook.guards.extend(denying.map(|guard| Guard {
+            before: Vec::new(),
+            during: Vec::new(),
+            after: Vec::new(),
+            read: Vec::new(),
+            require: None,
+            ensure: None,
+            ..guard.clone()
+        }));
+        self
+    }
+
     /// The runbook, with that done.
     #[must_use]
     pub fn runbook(&self) -> &Runbook {

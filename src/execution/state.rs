@@ -480,6 +480,7 @@ impl State {
             step.tries += 1;
             step.failure = None;
             step.changed |= change;
+            step.handed_over |= matches!(started.work, Work::HandOver { .. });
             if let Work::History(HistoryWork::PostComment { body, .. }) = &started.work {
                 step.comment.get_or_insert_with(|| body.clone());
             }

@@ -25,6 +25,8 @@ pub struct StepState {
     pub read_back: bool,
     /// Whether a change of its own may have reached the target.
     pub changed: bool,
+    /// Whether another execution was begun for it.
+    pub handed_over: bool,
     /// Attempts at its own work, ever.
     pub attempts: u32,
     /// How often the execution went back over it, so that it is done anew.

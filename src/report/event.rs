@@ -8,7 +8,7 @@ use crate::execution::event::{
 use crate::execution::plan::Plan;
 use crate::execution::state::State;
 use crate::ids::Slug;
-use crate::runbook::model::{Action, Step};
+use crate::runbook::model::{Action, Effect, Step};
 
 use super::step::{one_line, words, work};
 use super::text::{
@@ -457,9 +457,20 @@ fn aborted(state: &State, reason: &str) -> String {
         .filter(|(_, s)| s.changed)
         .map(|(id, _)| id.as_str())
         .collect();
-    if changed.is_empty() {
+    let beside = state.ad_hoc.iter().filter(|c| c.effect == Effect::Change);
+    let beside: Vec<String> = beside.map(|c| words(&c.argv)).collect();
+    let others = state.steps.iter().filter(|(_, s)| s.handed_over);
+    let others: Vec<&str> = others.map(|(id, _)| id.as_str()).collect();
+    if !beside.is_empty() {
+        lines.push(hanging("Run beside the steps: ", 4, &beside.join("; ")));
+    }
+    if !others.is_empty() {
+        let text = format!("{}; see what that has changed", others.join(", "));
+        lines.push(hanging("Handed over: ", 4, &text));
+    }
+    if changed.is_empty() && beside.is_empty() && others.is_empty() {
         lines.push("Nothing was changed.".into());
-    } else {
+    } else if !changed.is_empty() {
         // A step by hand may have been begun and never done; only a look tells.
         let text = format!("{}; look whether and how far", changed.join(", "));
         lines.push(hanging("Begun, and not undone: ", 4, &text));
