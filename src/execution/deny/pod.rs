@@ -1,9 +1,10 @@
 //! What `kubectl` and `oc` launch in a container.
 
+use super::behind::lists;
 use super::launch::Feed;
 use super::options::Options;
 use super::search::Search;
-use super::word::{Becomes, Word};
+use super::word::{Becomes, Sight, Word};
 
 /// The options that may stand before the verb.
 const BEFORE: Options = Options {
@@ -28,6 +29,9 @@ impl Search {
                     word.glob()
                 ));
             }
+            if (has("exec") || has("rsh")) && operands(&words[..at]) > 2 {
+                self.doubt(format!("`{name}` may launch what stands before its `--`"));
+            }
             return self.words(&words[at + 1..], feed);
         }
         if has("exec") || has("rsh") {
@@ -47,4 +51,18 @@ impl Search {
             ));
         }
     }
+}
+
+/// How many words are neither options nor values of options: the verb, the pod, and what an older `kubectl` launches.
+fn operands(words: &[Word]) -> usize {
+    let flags = "-i -t -it -ti -q --stdin --tty --quiet";
+    let takes_next = |w: &Word| {
+        let text = w.text().unwrap_or_default();
+        text.starts_with('-') && !text.contains('=') && !lists(flags, text)
+    };
+    let is_option = |w: &Word| w.is_option(Sight::Surely);
+    let places = (0..words.len()).filter(|&i| !is_option(&words[i]));
+    places
+        .filter(|&i| i == 0 || !takes_next(&words[i - 1]))
+        .count()
 }
