@@ -133,9 +133,15 @@ fn what_cannot_be_told_says_why() {
             "`sudo` is given `--quick`, an option that is not known here",
         ),
         (
-            "kubectl $verb restart",
+            "kubectl rollout \"$verb\" x",
             "may be `kubectl rollout restart` when it runs",
         ),
+        (
+            "kubectl \"$verb\" restart",
+            "what `kubectl` is told to do is not known until it runs",
+        ),
+        ("find . \"$x\" rm", "`find` may launch what follows `*`"),
+        ("sed 1e", "`sed` may launch what `1e` says"),
         ("ssh host", "`ssh` opens a shell"),
         ("python3 -c x", "`python3` is given its program as text"),
         ("if true", "the line is not shell"),

@@ -230,7 +230,7 @@ fn as_json(plan: &Plan, opened: Option<&crate::execution::event::Opened>) -> Jso
     let guards = runbook.guards.iter().map(|g| {
         json!({"id": g.id, "do_not": g.do_not, "because": g.because, "instead": g.instead,
             "require": g.require.as_ref().map(ToString::to_string), "ensure": g.ensure.as_ref().map(ToString::to_string),
-            "deny": {"commands": g.deny.commands.iter().map(ToString::to_string).collect::<Vec<_>>(), "requests": g.deny.requests}})
+            "deny": {"commands": g.deny.commands.iter().map(ToString::to_string).collect::<Vec<_>>(), "requests": g.deny.requests.iter().map(ToString::to_string).collect::<Vec<_>>()}})
     });
     let checks = |checks: &[Check]| {
         let all = checks.iter().map(|c| json!({"id": c.id, "title": c.title, "severity": severity(c.severity).trim(), "expect": c.expect.source()}));

@@ -377,7 +377,7 @@ fn denial(guard: &Guard, work: &Work) -> Option<Ground> {
         Work::Request { method, path, .. } => {
             let mut patterns = guard.deny.requests.iter();
             let pattern = patterns.find(|pattern| request_is_denied(method, path, pattern))?;
-            Some(denied(pattern.clone(), format!("{method} {path}")))
+            Some(denied(pattern.to_string(), format!("{method} {path}")))
         }
         Work::ByHand | Work::History(_) | Work::HandOver { .. } => None,
     }

@@ -6,9 +6,7 @@ use crate::clock::Timestamp;
 use crate::digest::Digest;
 use crate::expr::{Scope, Template};
 use crate::ids::{ExecutionId, Slug};
-use crate::runbook::model::{
-    Action, Body, Command, FreezeScope, HistoryCall, Method, Request, Step,
-};
+use crate::runbook::model::{Action, Body, Command, FreezeScope, HistoryCall, Request, Step};
 
 use super::event::{HistoryWork, Work};
 use super::plan::Plan;
@@ -211,20 +209,5 @@ pub fn freeze_scope(scope: FreezeScope, state: &State) -> String {
         FreezeScope::Workspace => target.workspace.to_string(),
         FreezeScope::Environment => format!("{}/{}", target.workspace, target.environment),
         FreezeScope::Service => target.to_string(),
-    }
-}
-
-impl Method {
-    /// As written in a request line.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Get => "GET",
-            Self::Head => "HEAD",
-            Self::Post => "POST",
-            Self::Put => "PUT",
-            Self::Patch => "PATCH",
-            Self::Delete => "DELETE",
-        }
     }
 }

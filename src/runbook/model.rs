@@ -8,7 +8,7 @@ use crate::expr::{Expression, Template};
 use crate::ids::{Field, RunbookId, Slug};
 
 use super::kind::Kind;
-use super::pattern::CommandPattern;
+use super::pattern::{CommandPattern, RequestPattern};
 
 /// A whole runbook, its `use:` lines resolved.
 #[derive(Debug, Clone, PartialEq)]
@@ -179,8 +179,8 @@ pub struct Guard {
 pub struct Deny {
     /// Patterns over commands.
     pub commands: Vec<CommandPattern>,
-    /// Patterns over requests: a method or `*`, a space, a path with `*` for any characters.
-    pub requests: Vec<String>,
+    /// Patterns over requests.
+    pub requests: Vec<RequestPattern>,
 }
 
 /// Where in the operator's path a step belongs.
@@ -321,6 +321,21 @@ pub enum Method {
     Patch,
     /// Removes.
     Delete,
+}
+
+impl Method {
+    /// As written in a request line.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Head => "HEAD",
+            Self::Post => "POST",
+            Self::Put => "PUT",
+            Self::Patch => "PATCH",
+            Self::Delete => "DELETE",
+        }
+    }
 }
 
 /// A JSON value with templates in its strings; a string that is one `${…}` keeps the type of its value.

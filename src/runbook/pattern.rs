@@ -1,4 +1,6 @@
-//! The language of deny patterns for commands. This is the one place that says what a pattern means.
+//! The language of deny patterns. This is the one place that says what a pattern means.
+//!
+//! # Commands
 //!
 //! A pattern is words between spaces; it is compared with the words of a command after the shell's quoting is undone and
 //! with every program that another one launches (`sudo`, `ssh`, `bash -c` and so on) taken for itself.
@@ -22,13 +24,21 @@
 //! - Upper and lower case as written.
 //! - A command that a loop repeats is matched once more with `for` before it, so `for curl ...` denies `curl` in a loop
 //!   and not `curl`.
+//!
+//! # Requests
+//!
+//! A pattern is a method in capitals or `*` for every method, a space, and a path in which `*` is any characters. A path
+//! is compared without its query, as a server understands it: percent-encoding undone, `.` and `..` resolved, doubled
+//! slashes taken as one, upper case as lower case.
 
 use std::fmt;
+
+use super::model::Method;
 
 /// Characters that a shell would act on. A pattern is not shell text: a command has lost them when it is compared.
 const SHELL: [char; 12] = ['|', ';', '&', '<', '>', '$', '`', '\'', '"', '\\', '(', ')'];
 
-/// A pattern that can match something.
+/// A pattern that can match a command.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CommandPattern {
     text: String,
@@ -118,6 +128,75 @@ impl fmt::Display for CommandPattern {
     }
 }
 
+/// A pattern that can match a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RequestPattern {
+    text: String,
+    method: Option<Method>,
+    path: String,
+}
+
+impl RequestPattern {
+    /// Reads a pattern.
+    ///
+    /// # Errors
+    /// When it could never match a request.
+    pub fn parse(text: &str) -> Result<Self, PatternError> {
+        let error = || PatternError {
+            what: "is not a method and a path".to_owned(),
+            help: "write `POST /api/v1/deployments/*`, or `* /path` for every method",
+        };
+        let words: Vec<&str> = text.split_whitespace().collect();
+        let [method, path] = words[..] else {
+            return Err(error());
+        };
+        // A path is compared without its query, so one with a query would never match.
+        if !path.starts_with(['/', '*']) || path.contains(['?', '#']) {
+            return Err(error());
+        }
+        let method = match method {
+            "*" => None,
+            name => Some(method_named(name).ok_or_else(error)?),
+        };
+        Ok(Self {
+            text: text.to_owned(),
+            method,
+            path: path.to_owned(),
+        })
+    }
+
+    /// The method that it is about; none where it is about every one.
+    #[must_use]
+    pub fn method(&self) -> Option<Method> {
+        self.method
+    }
+
+    /// The path, with `*` for any characters.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+}
+
+/// The pattern as it was written.
+impl fmt::Display for RequestPattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+fn method_named(name: &str) -> Option<Method> {
+    let all = [
+        Method::Get,
+        Method::Head,
+        Method::Post,
+        Method::Put,
+        Method::Patch,
+        Method::Delete,
+    ];
+    all.into_iter().find(|method| method.as_str() == name)
+}
+
 /// Whether the first word of a pattern can be a program.
 fn program(word: Option<&str>) -> Result<(), PatternError> {
     let help = "begin with the name of a program, like `git push ... *main`";
@@ -158,6 +237,37 @@ mod tests {
             let error = CommandPattern::parse(text).expect_err(text);
             assert!(error.what.contains(expected), "{text}: {error}");
         }
+    }
+
+    #[test]
+    fn a_request_pattern_that_can_never_match_is_refused() {
+        for text in [
+            "",
+            "PUT",
+            "/edges/*",
+            "PUT/edges/*",
+            "PUT edges",
+            "put /edges/*",
+            "FETCH /edges/*",
+            "PUT POST /edges/*",
+            "PUT /edges/* /routes",
+            "PUT /edges?force=1",
+            "PUT /edges#web",
+        ] {
+            let error = RequestPattern::parse(text).expect_err(text);
+            assert_eq!(error.what, "is not a method and a path", "{text}");
+        }
+    }
+
+    #[test]
+    fn a_request_pattern_is_its_parts() {
+        let read = RequestPattern::parse("PUT\t/edges/*").expect("right");
+        assert_eq!(read.method(), Some(Method::Put));
+        assert_eq!(read.path(), "/edges/*");
+        let read = RequestPattern::parse("* */edges").expect("right");
+        assert_eq!(read.method(), None);
+        assert_eq!(read.path(), "*/edges");
+        assert_eq!(read.to_string(), "* */edges");
     }
 
     #[test]

@@ -10,10 +10,6 @@ use super::wrapper::{Alone, HIDDEN, Then, USER, USER_LINES, WRAPPERS, Wrapper};
 /// Programs that launch something only where one of their words has one of these in it.
 const TELLTALES: &[(&str, &[&str])] = &[
     (
-        "awk gawk mawk nawk",
-        &["system(", "getline", "|\"", "| \"", "|&"],
-    ),
-    (
         "git",
         &[
             "alias.",
@@ -38,7 +34,6 @@ const TELLTALES: &[(&str, &[&str])] = &[
         ],
     ),
     ("rsync", &["--rsh", "--rsync-path"]),
-    ("sed gsed", &["s/e", "1e", "/e "]),
     ("hash", &["-p"]),
     ("vi vim nvim ex", &[":!", "+!", "system("]),
     ("psql mysql sqlite3", &["\\!", ".shell", ".system"]),
@@ -63,8 +58,11 @@ impl Search {
             "source" | "." => self.script(name, rest, feed),
             "trap" => self.trap(rest),
             "su" | "runuser" => self.user(name, rest, feed),
-            "find" | "gfind" | "fd" | "fdfind" => self.each_found(rest, feed),
+            "find" | "gfind" => self.find(name, rest, feed),
+            "fd" | "fdfind" => self.fd(name, rest, feed),
             "kubectl" | "oc" => self.pod(name, rest, feed),
+            "sed" | "gsed" | "ssed" => self.sed(name, rest),
+            "awk" | "gawk" | "mawk" | "nawk" | "goawk" | "original-awk" => self.awk(name, rest),
             _ => self.wrapped(name, rest, feed),
         }
         let telltales = TELLTALES.iter().filter(|(names, _)| lists(names, name));
@@ -87,7 +85,7 @@ impl Search {
         }
     }
 
-    fn not_read(&mut self, name: &str, why: &NotRead) {
+    pub(super) fn not_read(&mut self, name: &str, why: &NotRead) {
         match why {
             NotRead::NotKnown(option) => self.doubt(format!(
                 "`{name}` is given `{option}`, an option that is not known here"
@@ -202,42 +200,6 @@ impl Search {
                     self.joined(name, std::slice::from_ref(line), feed);
                 }
             }
-        }
-    }
-
-    /// `find -exec PROGRAM ... ;` and `fd -x PROGRAM ...`, for each file.
-    fn each_found(&mut self, words: &[Word], feed: &Feed) {
-        let begins = "-exec -execdir -ok -okdir -x -X --exec --exec-batch";
-        let is_begin = |w: &Word| w.text().is_some_and(|t| lists(begins, t));
-        let mut rest = words;
-        while let Some(at) = rest.iter().position(is_begin) {
-            rest = &rest[at + 1..];
-            let end = rest
-                .iter()
-                .position(|w| matches!(w.text(), Some(";" | "+")));
-            let (inner, after) = rest.split_at(end.unwrap_or(rest.len()));
-            let mut inner: Vec<Word> = inner.iter().map(|w| w.with_unknown("{}")).collect();
-            inner.push(Word::anything());
-            self.words(&inner, feed);
-            rest = after;
-        }
-    }
-
-    /// `kubectl exec POD -- PROGRAM ...`, and what else has a program after `--`.
-    fn pod(&mut self, name: &str, words: &[Word], feed: &Feed) {
-        let has = |verb: &str| words.iter().any(|w| w.text() == Some(verb));
-        let launches = ["exec", "rsh", "debug", "run", "create"]
-            .into_iter()
-            .any(has);
-        let end = words.iter().position(|w| w.text() == Some("--"));
-        match end {
-            Some(at) if launches => self.words(&words[at + 1..], feed),
-            None if has("exec") || has("rsh") => {
-                self.doubt(format!(
-                    "`{name}` is not told with `--` where what it launches begins"
-                ));
-            }
-            Some(_) | None => {}
         }
     }
 
@@ -378,6 +340,6 @@ fn is_still(name: &str, given: &Given<'_>) -> bool {
 }
 
 /// Whether a list of names has this one.
-fn lists(names: &str, name: &str) -> bool {
+pub(super) fn lists(names: &str, name: &str) -> bool {
     names.split_whitespace().any(|listed| listed == name)
 }

@@ -8,8 +8,10 @@
 //! # What cannot be told
 //!
 //! A program whose name is a variable, a file pattern or a substitution; a shell that reads its program from a pipe or a
-//! terminal; `eval` of what is not known; a program as text (`python -c`, `perl -e`); an option that this tool does not
-//! know of a program that launches another; `ssh HOST` without a command; text that is not shell.
+//! terminal; `eval` of what is not known; a program as text (`python -c`, `perl -e`); a program of `awk` or `sed` that may
+//! launch something or is not understood; an option that this tool does not know of a program that launches another;
+//! a word that is not known where it may be the verb of `kubectl`, the `-exec` of `find` or an option; `ssh HOST` without
+//! a command; text that is not shell.
 //!
 //! # What a pattern does not see
 //!
@@ -24,14 +26,18 @@
 //!
 //! That is what the `ensure` of a guard is for: it measures whether the thing happened, however it was done.
 
+mod awk;
 mod behind;
+mod found;
 mod glob;
 mod interpreter;
 mod launch;
 mod options;
+mod pod;
 mod quoting;
 mod request;
 mod search;
+mod sed;
 mod shell;
 mod word;
 mod wrapper;

@@ -1,6 +1,6 @@
 //! The options of a program that launches another: which there are, and which take a value.
 
-use super::word::{Sight, Word};
+use super::word::{Becomes, Sight, Word};
 
 /// The options that a program is known to have, as they are typed, between spaces. What is not listed is not known.
 #[derive(Debug, Clone, Copy)]
@@ -93,6 +93,10 @@ impl Options {
         let not_known = || NotRead::NotKnown(text.to_owned());
         let mut next = || {
             let (value, after) = rest.split_first().ok_or_else(not_known)?;
+            // What becomes several words ends the options and begins what is launched.
+            if value.becomes() != Becomes::One {
+                return Err(NotRead::MayBeOption(value.glob()));
+            }
             *rest = after;
             Ok(value.clone())
         };

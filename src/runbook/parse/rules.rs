@@ -1,7 +1,7 @@
 //! Checks, guards and outcomes.
 
 use super::super::model::{Check, CheckSet, Deny, Guard, Outcome, Severity};
-use super::super::pattern::CommandPattern;
+use super::super::pattern::{CommandPattern, RequestPattern};
 use super::fields::{Fields, Reading, Value};
 use super::mistakes::quoted;
 use super::outline::{CheckOutline, GuardOutline, Moment, Need};
@@ -177,16 +177,10 @@ fn deny(value: Value<'_>, reading: &mut Reading) -> Deny {
         .into_iter()
         .filter_map(|(spot, text)| command_pattern(spot, &text, reading))
         .collect();
-    for (spot, pattern) in &requests {
-        if !is_request_pattern(pattern) {
-            let message = format!("{} is not a method and a path", quoted(pattern));
-            reading
-                .mistakes
-                .at(*spot, &message)
-                .help("write `POST /api/v1/deployments/*`, or `* /path` for every method");
-        }
-    }
-    let requests = requests.into_iter().map(|(_, pattern)| pattern).collect();
+    let requests = requests
+        .into_iter()
+        .filter_map(|(spot, text)| request_pattern(spot, &text, reading))
+        .collect();
     if fields.get("commands").is_none() && fields.get("requests").is_none() {
         reading
             .mistakes
@@ -208,13 +202,16 @@ fn command_pattern(spot: Spot, text: &str, reading: &mut Reading) -> Option<Comm
     }
 }
 
-fn is_request_pattern(pattern: &str) -> bool {
-    let words: Vec<&str> = pattern.split_whitespace().collect();
-    let [method, path] = words[..] else {
-        return false;
-    };
-    let methods = ["*", "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"];
-    methods.contains(&method) && path.starts_with(['/', '*'])
+/// A pattern over requests; none where it could never match.
+fn request_pattern(spot: Spot, text: &str, reading: &mut Reading) -> Option<RequestPattern> {
+    match RequestPattern::parse(text) {
+        Ok(pattern) => Some(pattern),
+        Err(error) => {
+            let message = format!("{} {error}", quoted(text));
+            reading.mistakes.at(spot, &message).help(error.help);
+            None
+        }
+    }
 }
 
 /// The outcomes, the last of which must always hold.
