@@ -304,3 +304,124 @@ fn handing_over_is_never_repeated_by_itself() {
         .says("step `restore` hands over, and is not repeated by itself")
         .exit(2);
 }
+
+/// A do-not with a pattern, for a runbook that has none.
+fn denying(text: &str, pattern: &str) -> String {
+    let guard = format!(
+        "guards:\n  - id: no-restart\n    do_not: Restart by hand\n    because: It hides the cause.\n    instead: Wait.\n    before: [read-run]\n    deny: {{commands: [{pattern}]}}\nsteps:\n"
+    );
+    text.replacen("steps:\n", &guard, 1)
+}
+
+#[test]
+fn what_either_denies_holds_in_both() {
+    let scene = scene();
+    let first = std::fs::read_to_string(work(&scene).join("small.yaml")).expect("a runbook");
+    put(
+        &scene,
+        "small.yaml",
+        denying(&first, "kubectl rollout restart ..."),
+    );
+    put(
+        &scene,
+        "restore-it.yaml",
+        denying(OTHER, "kubectl delete ..."),
+    );
+    say(&scene, START).exit(15);
+    let (first, other) = pair(&scene);
+    for which in [
+        "",
+        &format!("--execution {first} "),
+        &format!("--execution {other} "),
+    ] {
+        for command in ["kubectl delete pod x", "kubectl rollout restart deploy/x"] {
+            say(&scene, &format!("exec {which}-- {command}"))
+                .says("error: refused: ")
+                .exit(14);
+        }
+    }
+    let beside = |id: &str| {
+        let all = journal(&scene, id).into_iter();
+        all.filter(|e| e["type"] == "ad_hoc.refused").count()
+    };
+    assert_eq!((beside(&first), beside(&other)), (0, 6));
+}
+
+#[test]
+fn no_secret_of_either_is_kept_by_the_other() {
+    let secret = "Tr0ub4dor-and-3-secret";
+    let with = |text: &str, name: &str| {
+        text.replacen(
+            "freeze: {",
+            &format!("secrets:\n  {name}: Opens it\nfreeze: {{"),
+            1,
+        )
+    };
+    let scene = scene();
+    let first = std::fs::read_to_string(work(&scene).join("small.yaml")).expect("a runbook");
+    put(&scene, "small.yaml", with(&first, "FIRST_TOKEN"));
+    put(&scene, "restore-it.yaml", with(OTHER, "OTHER_TOKEN"));
+    let scene = scene
+        .env("FIRST_TOKEN", secret)
+        .env("OTHER_TOKEN", "another-0f-th0se-secrets");
+    say(&scene, START).exit(15);
+    let (first, other) = pair(&scene);
+    say(&scene, "exec -- sh -c env").exit(0);
+    for id in [&first, &other] {
+        say(&scene, &format!("note --execution {id} {secret}")).exit(0);
+    }
+    say(&scene, &format!("abort {other} --reason {secret}"))
+        .never(secret)
+        .exit(0);
+    for id in [&first, &other] {
+        let folder = scene.home().join(format!("executions/{id}/data"));
+        for entry in std::fs::read_dir(folder.join("artifacts"))
+            .into_iter()
+            .flatten()
+        {
+            let path = entry.expect("an entry").path();
+            let bytes = std::fs::read(&path).unwrap_or_default();
+            assert!(
+                !String::from_utf8_lossy(&bytes).contains(secret),
+                "{path:?}"
+            );
+        }
+        let text = std::fs::read_to_string(folder.join("journal.jsonl")).expect("a journal");
+        assert!(
+            !text.contains(secret) && !text.contains("another-0f"),
+            "{id}"
+        );
+    }
+}
+
+#[test]
+fn a_hand_over_that_leads_back_is_refused_before_anything_begins() {
+    let scene = scene();
+    let back = "  - id: back\n    phase: act\n    title: Back\n    hand_over: {runbook: restore-it}\n  - use: standard/close-checks\n";
+    put(
+        &scene,
+        "restore-it.yaml",
+        OTHER.replace("  - use: standard/close-checks\n", back),
+    );
+    say(&scene, START)
+        .says("a hand-over leads back: `small` to `restore-it` to `restore-it`")
+        .exit(2);
+    assert_eq!(executions(&scene).len(), 0);
+}
+
+#[test]
+fn the_first_is_not_aborted_under_the_other_and_an_abort_tells_what_was_begun() {
+    let scene = scene();
+    say(&scene, START).exit(15);
+    let (first, other) = pair(&scene);
+    say(&scene, &format!("abort {first} --reason enough"))
+        .says(&format!(
+            "execution `{other}`, which this one handed over to, is open"
+        ))
+        .exit(1);
+    say(&scene, &format!("abort {other} --reason enough")).exit(0);
+    say(&scene, &format!("abort {first} --reason enough"))
+        .says("Handed over: restore")
+        .never("Nothing was changed")
+        .exit(0);
+}
