@@ -3,6 +3,7 @@
 use clap::Args;
 use serde_json::{Value as Json, json};
 
+use crate::execution::ad_hoc::AdHoc;
 use crate::execution::event::Event;
 use crate::execution::plan::Plan;
 use crate::execution::state::{Standing, State};
@@ -212,7 +213,8 @@ fn as_json(line: &Line) -> Json {
         "step": position.map(|(_, step)| &step.id),
         "number": position.map(|(n, _)| n),
         "steps": plan.as_ref().map(|p| p.runbook().steps.len()),
-        "in_doubt": position.is_some_and(|(_, step)| state.step(&step.id).doubt.is_some()),
+        "in_doubt": position.is_some_and(|(_, step)| state.step(&step.id).doubt.is_some())
+            || state.ad_hoc.iter().any(AdHoc::is_in_doubt),
         "freeze": state.freeze.as_ref().map(|f| json!({"id": f.id, "fence": f.fence, "scope": f.scope})),
         "flaw": line.flaw,
     })

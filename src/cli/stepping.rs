@@ -348,7 +348,7 @@ pub(crate) fn broken(error: &EngineError) -> CliError {
 fn needs_person(plan: &Plan, question: &Question) -> Exit {
     let failure = match &question.asked {
         Asked::Failed { failure, .. } => failure,
-        Asked::InDoubt { .. } => return Exit::InDoubt,
+        Asked::InDoubt { .. } | Asked::Beside { .. } => return Exit::InDoubt,
         Asked::ByHand { .. }
         | Asked::Choose { .. }
         | Asked::Confirm { .. }

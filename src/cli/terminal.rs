@@ -174,6 +174,9 @@ impl Terminal {
                 reason: self.line("Why is this acceptable (or `:abort`)?")?,
             },
             Asked::Failed { ways, .. } => return self.failed(plan, state, question, ways),
+            Asked::Beside { .. } => Draft::Settled {
+                reason: self.line("What came of it, and how is that known?")?,
+            },
             Asked::InDoubt { .. } => return self.in_doubt(plan, state, question),
         };
         Ok(Reply::Answer {

@@ -52,6 +52,7 @@ struct Parts {
     acknowledge: BTreeMap<Slug, String>,
     on_failure: Option<Then>,
     doubt: Option<Settled>,
+    beside: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -173,6 +174,10 @@ impl Parts {
                 Vec::new(),
             ),
             Asked::Failed { ways, .. } => return self.after_failure(ways, folder),
+            Asked::Beside { .. } => {
+                let reason = self.beside.take()?;
+                (Draft::Settled { reason }, Vec::new())
+            }
             Asked::InDoubt { .. } => {
                 let reason = reason();
                 match self.doubt.take()? {

@@ -76,6 +76,9 @@ pub fn accept(
             reason: given(&reason)?,
         },
         (Asked::Failed { ways, .. }, draft) => way_on(plan, state, step, ways, draft, now)?,
+        (Asked::Beside { .. }, Draft::Settled { reason }) => Answer::Settled {
+            reason: given(&reason)?,
+        },
         (Asked::InDoubt { .. }, Draft::DoneByHand { found, reason }) => {
             done_by_hand(plan, state, step, found, &reason, now)?
         }

@@ -76,9 +76,21 @@ pub struct AdHoc {
     pub at: Timestamp,
     /// How it ended; absent while it is under way, or where that was never recorded.
     pub ending: Option<Ending>,
+    /// What somebody found out about it, where its ending did not tell.
+    pub settled: Option<String>,
 }
 
 impl AdHoc {
+    /// Whether nobody knows what it has changed.
+    #[must_use]
+    pub fn is_in_doubt(&self) -> bool {
+        let told = matches!(
+            self.ending,
+            Some(Ending::Done { .. } | Ending::Failed { .. } | Ending::NotPerformed { .. })
+        );
+        self.effect == Effect::Change && !told && self.settled.is_none()
+    }
+
     /// As expressions read it, in `execution.ad_hoc`.
     pub(super) fn about(&self) -> Json {
         let code = match &self.ending {
@@ -97,6 +109,7 @@ impl AdHoc {
                 Some(Ending::Done { .. }) => "done",
                 Some(Ending::Failed { .. }) => "failed",
                 Some(Ending::NotPerformed { .. }) => "not-performed",
+                Some(Ending::Doubtful { .. }) | None if self.settled.is_some() => "settled",
                 Some(Ending::Doubtful { .. }) | None => "in-doubt",
             },
         })

@@ -79,6 +79,11 @@ pub enum Answer {
         /// How that is known.
         reason: String,
     },
+    /// What came of an ad-hoc change that nobody knew the end of.
+    Settled {
+        /// What, and how that is known.
+        reason: String,
+    },
     /// The step is left out.
     Skipped {
         /// Why.
@@ -159,6 +164,12 @@ impl State {
         }
         let stuck = step.failure.is_some() || step.doubt.is_some();
         match answer {
+            Answer::Settled { reason } => {
+                let Some(beside) = self.ad_hoc.iter_mut().find(|c| c.is_in_doubt()) else {
+                    return illegal("nothing beside the steps is in doubt");
+                };
+                beside.settled = Some(reason.clone());
+            }
             Answer::Facts(found) => match &found.work_of {
                 Some(other) if other != id => {
                     step.read(other, events, None);

@@ -122,6 +122,11 @@ struct Course<'a> {
 
 impl<'a> Course<'a> {
     fn next(&self) -> Next {
+        if let Some(beside) = self.state.ad_hoc.iter().find(|c| c.is_in_doubt()) {
+            return self.ask(Asked::Beside {
+                argv: beside.argv.clone(),
+            });
+        }
         if let Some(open) = &self.at.open {
             if let Work::HandOver { runbook, execution } = &open.work {
                 return Next::HandOver(HandOver {

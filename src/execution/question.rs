@@ -64,6 +64,11 @@ pub enum Asked {
         /// The ways that are open.
         ways: Vec<Way>,
     },
+    /// Say what came of an ad-hoc change that nobody knows the end of.
+    Beside {
+        /// Program and arguments.
+        argv: Vec<String>,
+    },
     /// Say whether a change took effect.
     InDoubt {
         /// Why nobody knows.
@@ -141,6 +146,11 @@ pub enum Draft {
     /// It did not take effect, or could not be done.
     NotDone {
         /// How that is known.
+        reason: String,
+    },
+    /// This came of the ad-hoc change.
+    Settled {
+        /// What, and how that is known.
         reason: String,
     },
     /// Leave it out.

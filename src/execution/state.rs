@@ -347,6 +347,10 @@ impl State {
 
     /// Nothing is under way, in doubt or failed anywhere.
     fn settled(&self, what: &'static str) -> Result<(), Illegal> {
+        if self.ad_hoc.iter().any(AdHoc::is_in_doubt) {
+            let why = "what came of an ad-hoc change is not known".into();
+            return Err(Illegal { what, why });
+        }
         let mut steps = self.steps.iter();
         let unsettled = steps.find(|(_, step)| {
             let stuck = step.doubt.is_some() || step.failure.is_some();
@@ -425,6 +429,7 @@ impl State {
             effect,
             at,
             ending: None,
+            settled: None,
         });
         Ok(())
     }

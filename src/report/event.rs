@@ -278,6 +278,7 @@ fn answered(answer: &Answer) -> Option<String> {
         Answer::Retry { reason } => hanging("  again: ", 4, reason),
         Answer::FreezeAgain { reason } => hanging("  freezing again: ", 4, reason),
         Answer::LookAgain => "  looking again".into(),
+        Answer::Settled { reason } => hanging("  settled: ", 4, reason),
         Answer::DoneByHand { reason, found: f } => {
             format!("{}\n{}", hanging("  done by hand: ", 4, reason), found(f))
         }

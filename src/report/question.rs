@@ -11,7 +11,7 @@ use crate::ids::Slug;
 use crate::runbook::model::{Action, Step};
 
 use super::event::{check, ground};
-use super::step::{one_line, work};
+use super::step::{one_line, words, work};
 use super::text::{BAD, FAINT, STRONG, hanging, styled, value, wrapped};
 
 /// What the question needs, in one line, for whoever has to provide it without a terminal.
@@ -51,6 +51,10 @@ pub fn needs(plan: &Plan, question: &Question) -> String {
                 one_line(&failed(plan, failure))
             )
         }
+        Asked::Beside { argv } => format!(
+            "what came of {} is not known; give `{step}` a `beside:` with what did, and how that is known",
+            words(argv)
+        ),
         Asked::InDoubt { doubt } => {
             let why = &doubt.why;
             format!("step `{step}` is in doubt: {why}; {}", settles(plan, step))
@@ -183,6 +187,17 @@ pub fn put(plan: &Plan, state: &State, question: &Question) -> String {
                 "  {}\n{}",
                 styled(BAD, "This step cannot go on by itself."),
                 wrapped(4, &failed(plan, failure))
+            )
+        }
+        Asked::Beside { argv } => {
+            let text = format!(
+                "How {} ended was not recorded, and it may have changed something. Find out before you answer.",
+                words(argv)
+            );
+            format!(
+                "  {}\n{}",
+                styled(BAD, "In doubt, beside the steps."),
+                wrapped(4, &text)
             )
         }
         Asked::InDoubt { doubt } => {

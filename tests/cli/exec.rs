@@ -1,6 +1,8 @@
 //! Ad-hoc commands beside the steps: through the same do-nots, kept, and never forgotten.
 
-use crate::fixture::{BY_HAND, artifact, events, put, ran, say, small, with_runbook, work};
+use crate::fixture::{
+    BY_HAND, artifact, begin, events, put, ran, say, small, until, with_runbook, work,
+};
 use crate::scene::Scene;
 
 /// A runbook with do-nots that rests at a step by hand, and does not close over what was changed beside it.
@@ -171,4 +173,29 @@ fn what_is_too_long_to_be_recorded_is_not_run() {
         .says("error: nothing was run: ")
         .exit(1);
     assert!(!work(&scene).join("changed").exists());
+}
+
+#[test]
+fn a_change_whose_end_nobody_recorded_is_in_doubt_until_somebody_says_what_came_of_it() {
+    let scene = resting();
+    put(&scene, "slow.sh", "echo one > changed\nsleep 50\n");
+    let running = begin(&scene, "exec -- sh ./slow.sh");
+    until("it runs", || work(&scene).join("changed").exists());
+    running.signal(rustix::process::Signal::KILL);
+    drop(running.end());
+    let shown = scene.command().args(["status", "--json"]).output();
+    let shown = String::from_utf8(shown.expect("runs").stdout).expect("text");
+    assert!(shown.contains("\"in_doubt\": true"), "{shown}");
+    put(&scene, "answers.yaml", "look: {facts: {seen: fine}}\n");
+    say(&scene, "resume --answers answers.yaml")
+        .says("what came of $ sh ./slow.sh")
+        .says("give `look` a `beside:`")
+        .exit(16);
+    let settled = "look: {beside: 'it wrote one line; I looked', facts: {seen: fine}}\n";
+    put(&scene, "answers.yaml", settled);
+    // It is settled, and still a change that this runbook does not close over.
+    say(&scene, "resume --answers answers.yaml")
+        .says("settled: it wrote one line; I looked")
+        .says("check nothing-beside")
+        .exit(13);
 }

@@ -285,11 +285,10 @@ fn of_several_open_executions_one_must_be_named() {
     let ids = executions(&scene);
     for verb in ["resume", "note hello", "abort --reason enough"] {
         say(&scene, verb)
-            .says(&format!(
-                "error: several executions are open: {}, {}",
-                ids[0], ids[1]
-            ))
-            .says("hint: name one of them")
+            .says("error: several executions are open:")
+            .says(&format!("{}  small, run r-1", ids[0]))
+            .says(&format!("{}  small, run r-2", ids[1]))
+            .says("hint: name one of them by its id")
             .exit(2);
     }
     put(&scene, "answers.yaml", "look: {facts: {seen: fine}}\n");

@@ -115,6 +115,7 @@ impl Console for Desk {
             Asked::Choose { .. }
             | Asked::Confirm { .. }
             | Asked::Approve { .. }
+            | Asked::Beside { .. }
             | Asked::Acknowledge { .. } => {
                 self.written(question).unwrap_or_else(|| nobody(question))
             }

@@ -145,6 +145,7 @@ impl Console for Wanderer {
             Asked::Confirm { expected, .. } => Draft::Confirm(expected.clone()),
             Asked::Approve { by, .. } => Draft::Approve { by: by.clone() },
             Asked::Acknowledge { .. } => Draft::Acknowledge { reason },
+            Asked::Beside { .. } => Draft::Settled { reason },
             Asked::Failed { ways, .. } => return self.way_on(plan, question, ways),
             Asked::InDoubt { .. } if self.roll(2) == 0 => Draft::NotDone { reason },
             Asked::InDoubt { .. } => {

@@ -342,6 +342,7 @@ impl Walk {
             },
             Asked::Approve { by, .. } => Draft::Approve { by: by.clone() },
             Asked::Acknowledge { .. } => Draft::Acknowledge { reason: reason() },
+            Asked::Beside { .. } => Draft::Settled { reason: reason() },
             Asked::Failed { ways, .. } if ways.is_empty() => return None,
             Asked::Failed { ways, .. } => match &ways[self.luck.below(ways.len())] {
                 Way::Retry => Draft::Retry { reason: reason() },
