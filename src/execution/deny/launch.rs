@@ -13,6 +13,8 @@ pub(super) struct Launch {
     pub(super) words: Vec<Word>,
     /// What is fed to it.
     pub(super) feed: Feed,
+    /// Whether what it launches itself is found, where it launches anything.
+    pub(super) seen_through: bool,
 }
 
 /// What a program reads from its standard input.
@@ -129,6 +131,7 @@ impl Launch {
             one_dash(text.split('=').next().unwrap_or_default()) == one_dash(name)
         };
         let alone = |i: usize| Self {
+            seen_through: self.seen_through,
             words: [
                 &self.words[..1],
                 &self.words[i..self.words.len().min(i + 2)],

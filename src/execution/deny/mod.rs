@@ -32,6 +32,7 @@ mod found;
 mod glob;
 mod interpreter;
 mod launch;
+mod mention;
 mod options;
 mod pod;
 mod quoting;
@@ -113,9 +114,15 @@ fn verdict(search: &Search, patterns: &[&CommandPattern]) -> Verdict {
     if let Some(why) = search.doubts.first() {
         return Verdict::CannotTell(why.clone());
     }
-    match find(Sight::Possibly) {
+    if let Some((launch, pattern)) = find(Sight::Possibly) {
+        let why = format!("`{}` may be `{pattern}` when it runs", launch.shown());
+        return Verdict::CannotTell(why);
+    }
+    let launches = search.launches.iter();
+    let mut pairs = launches.flat_map(|l| patterns.iter().map(move |p| (l, *p)));
+    match pairs.find(|(launch, pattern)| mention::is_made(launch, pattern)) {
         Some((launch, pattern)) => Verdict::CannotTell(format!(
-            "`{}` may be `{pattern}` when it runs",
+            "`{}` names `{pattern}` and may launch it",
             launch.shown()
         )),
         None => Verdict::Clear,

@@ -1,5 +1,6 @@
 //! The search for everything that a command launches: each program behind another one, and what cannot be told.
 
+use super::behind::sees_through;
 use super::launch::{Feed, Launch};
 use super::shell;
 use super::word::Word;
@@ -73,7 +74,7 @@ impl Search {
             let why = "the name of the program has characters that are none of a command's";
             self.doubt(format!("{why}: `{}`", name.escape_debug()));
         }
-        self.found(words, feed);
+        self.found(words, feed, sees_through(&name));
         self.depth += 1;
         self.behind(&name, rest, feed);
         self.depth -= 1;
@@ -98,15 +99,23 @@ impl Search {
         }
     }
 
-    fn found(&mut self, words: &[Word], feed: &Feed) {
+    fn found(&mut self, words: &[Word], feed: &Feed, seen_through: bool) {
         let words = words.to_vec();
         if self.looped > 0 {
             let words = [vec![Word::known("for")], words.clone()].concat();
             let feed = feed.clone();
-            self.launches.push(Launch { words, feed });
+            self.launches.push(Launch {
+                words,
+                feed,
+                seen_through,
+            });
         }
         let feed = feed.clone();
-        self.launches.push(Launch { words, feed });
+        self.launches.push(Launch {
+            words,
+            feed,
+            seen_through,
+        });
     }
 
     /// What is copied from a page or a chat: a space that is none, a dash that is none.
