@@ -2,6 +2,7 @@
 //! list has, and whoever writes all of a denied command out means it.
 
 use super::launch::{Feed, Launch};
+use super::word::Word;
 use crate::runbook::pattern::CommandPattern;
 
 /// Programs that only show or find what they are given.
@@ -28,7 +29,7 @@ pub(super) fn is_made(launch: &Launch, pattern: &CommandPattern) -> bool {
     if launch.seen_through || name.is_none_or(quiet) {
         return false;
     }
-    let mut said: Vec<String> = words.skip(1).map(|word| word.glob()).collect();
+    let mut said: Vec<String> = words.skip(1).map(Word::glob).collect();
     if let Feed::Text(text) = &launch.feed {
         said.push(text.clone());
     }
