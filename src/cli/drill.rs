@@ -12,7 +12,9 @@ use clap::Args;
 use serde_json::json;
 
 use crate::clock::Timestamp;
-use crate::drill::{ControlPlane, PlaneError, Scenario, ScenarioError, Texts, beside, scenarios};
+use crate::drill::{
+    ControlPlane, PlaneError, Scenario, ScenarioError, Texts, beside, heads, scenario,
+};
 use crate::effects::system::Endpoint;
 use crate::execution::event::Opened;
 use crate::execution::state::State;
@@ -20,7 +22,7 @@ use crate::history::History;
 use crate::ids::ExecutionId;
 use crate::journal::{Journal, Recovery, Store};
 use crate::runbook::model::Action;
-use crate::runbook::shipped::is_path;
+use crate::runbook::shipped::{RUNBOOKS, is_path};
 
 use crate::report::text::harmless;
 
@@ -115,31 +117,29 @@ pub(crate) async fn drill(here: &mut Here, args: &DrillArgs) -> Result<Exit, Cli
 }
 
 fn list(here: &mut Here, as_json: bool) -> Result<Exit, CliError> {
-    let all = scenarios();
+    let all = heads();
     if as_json {
         let all: Vec<_> = all
             .iter()
-            .map(|s| json!({"id": s.id(), "title": s.title(), "runbook": s.runbook(), "teaches": s.teaches()}))
+            .map(|h| json!({"id": h.id, "title": h.title, "runbook": h.runbook, "teaches": h.teaches}))
             .collect();
         here.out.json(&all)?;
         return Ok(Exit::Done);
     }
-    let widest = all.iter().map(|s| s.id().as_str().len()).max().unwrap_or(0);
+    let widest = all.iter().map(|h| h.id.as_str().len()).max().unwrap_or(0);
     let mut group = None;
-    for scenario in &all {
-        if group != Some(scenario.runbook()) {
-            group = Some(scenario.runbook());
-            let found = documents::find_runbook(scenario.runbook())?;
-            here.out.data(format_args!(
-                "{}: {}",
-                scenario.runbook(),
-                found.runbook.title
-            ))?;
+    for head in &all {
+        if group != Some(&head.runbook) {
+            group = Some(&head.runbook);
+            let mut shipped = RUNBOOKS.iter();
+            let shipped = shipped.find(|runbook| runbook.name() == head.runbook);
+            let title = shipped.map_or(String::new(), |runbook| runbook.title());
+            here.out.data(format_args!("{}: {title}", head.runbook))?;
         }
         here.out.data(format_args!(
             "  {:widest$}  {}",
-            scenario.id().as_str(),
-            scenario.title()
+            head.id.as_str(),
+            head.title
         ))?;
     }
     Ok(Exit::Done)
@@ -150,15 +150,13 @@ fn find(named: &str) -> Result<(Scenario, Found), CliError> {
     if is_path(named) {
         return read_own(Path::new(named));
     }
-    let mut all = scenarios();
-    match all.iter().position(|s| s.id().as_str() == named) {
-        Some(at) => {
-            let scenario = all.swap_remove(at);
+    match scenario(named) {
+        Some(scenario) => {
             let found = documents::find_runbook(scenario.runbook())?;
             Ok((scenario, found))
         }
         None => {
-            let ids: Vec<&str> = all.iter().map(|s| s.id().as_str()).collect();
+            let ids: Vec<String> = heads().iter().map(|h| h.id.to_string()).collect();
             Err(CliError::new(
                 Exit::Usage,
                 format!("there is no drill `{}`", harmless(named)),
@@ -326,6 +324,7 @@ pub(crate) async fn resume(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::drill::scenarios;
 
     #[test]
     fn every_scenario_answers_steps_that_its_runbook_has() {

@@ -35,6 +35,7 @@ pub use plane::Plane;
 pub use request::{Answer, Asked};
 pub use scenario::{Scenario, ScenarioError, Texts, beside, scenario, scenarios};
 pub use server::{ControlPlane, PlaneError};
+pub use shipped::{Head, heads};
 pub use simulation::{Reply, Simulation};
 pub use world::{Effect, Performed, World};
 

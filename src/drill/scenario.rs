@@ -438,6 +438,15 @@ mod tests {
         for (scenario, shipped) in scenarios().into_iter().zip(SCENARIOS) {
             let id = scenario.id().as_str();
             assert_eq!(id, shipped.name);
+            let head = super::super::shipped::heads()
+                .into_iter()
+                .find(|h| h.id.as_str() == id);
+            let head = head.expect("it is listed");
+            assert_eq!(
+                (head.title.as_str(), head.teaches.as_str()),
+                (scenario.title(), scenario.teaches())
+            );
+            assert_eq!(head.runbook, scenario.runbook());
             assert_eq!(super::scenario(id).as_ref(), Some(&scenario));
             assert!(
                 scenario

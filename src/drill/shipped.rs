@@ -1,5 +1,9 @@
 //! The drills that come with the tool, embedded so that they are there when nothing else is.
 
+use serde::Deserialize;
+
+use crate::ids::Slug;
+
 /// A scenario that comes with the tool.
 pub(super) struct Shipped {
     /// The name of its file, and its id.
@@ -70,6 +74,30 @@ pub(super) const PLANES: &[(&str, &str)] = &[
     plane!("host-upgrade"),
     plane!("stuck-wake"),
 ];
+
+/// What a list of drills says about one.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Head {
+    /// The name that `runbook drill` takes.
+    pub id: Slug,
+    /// What happens, in one line.
+    pub title: String,
+    /// What one has learnt afterwards, in one sentence.
+    pub teaches: String,
+    /// The runbook that is rehearsed.
+    pub runbook: String,
+}
+
+/// The heads of the scenarios, those of one runbook together: to list them, nobody waits for their planes.
+#[must_use]
+pub fn heads() -> Vec<Head> {
+    let heads = SCENARIOS
+        .iter()
+        .map(|shipped| serde_yaml::from_str(shipped.scenario));
+    heads
+        .collect::<Result<_, _>>()
+        .expect("the shipped scenarios are embedded, and a test reads each")
+}
 
 #[cfg(test)]
 mod tests {

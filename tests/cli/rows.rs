@@ -11,7 +11,7 @@
 //! | `exit` | the exit code |
 //! | `refused` | words in the last refusal; on a wrong path the row's id must be among what it says |
 //! | `says` | words anywhere, in this order |
-//! | `took` | exactly the changes of ours that took effect, as `METHOD /path`, in order |
+//! | `took` | exactly the changes of ours that took effect, as `METHOD /path`, in order; a wrong path must say it |
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -164,12 +164,15 @@ impl Try {
             Some(expected) if expected != took => {
                 Err(format!("took effect: {took:?}, not {expected:?}"))
             }
+            None if self.path == Path::Wrong => {
+                Err("a wrong path says what took effect before it was refused: `took`".into())
+            }
             _ => Ok(()),
         }
     }
 }
 
-/// The changes of ours that took effect, in order.
+/// The changes of ours that took effect, in order. A drill that was refused before it began has no world.
 fn took(scene: &Scene) -> Vec<String> {
     let Ok(drills) = fs::read_dir(scene.home().join("drills")) else {
         return Vec::new();
@@ -177,7 +180,7 @@ fn took(scene: &Scene) -> Vec<String> {
     let mut took = Vec::new();
     for drill in drills {
         let path = drill.expect("a drill").path().join("world.json");
-        let Ok(bytes) = fs::read(path) else { continue };
+        let bytes = fs::read(path).expect("what was begun has a world");
         let world: World = serde_json::from_slice(&bytes).expect("a world");
         let ours = world.performed().iter().filter(|p| {
             p.actor == OPERATOR && p.effect == Effect::Took && !p.request.starts_with("GET ")
