@@ -51,6 +51,7 @@
 //!   connection without any. Where several answer at one request, the first does.
 
 use std::collections::BTreeMap;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::{fs, io};
@@ -69,6 +70,9 @@ use crate::expr::Value;
 use crate::history::{Recording, RecordingError};
 use crate::ids::{Field, Slug};
 use crate::runbook::shipped::is_path;
+
+/// Largest plane that is read: the largest that comes with the tool has 20 KiB.
+const LARGEST_PLANE: u64 = 1 << 20;
 
 /// The format of scenarios that this version reads.
 const FORMAT: &str = "drill/v1";
@@ -373,12 +377,22 @@ impl Scenario {
 fn plane_text(name: &str, folder: &Path) -> Result<String, ScenarioError> {
     if is_path(name) {
         let path = beside(folder, name);
-        return fs::read_to_string(&path)
-            .map_err(|source| ScenarioError::PlaneFile { path, source });
+        return read_limited(&path).map_err(|source| ScenarioError::PlaneFile { path, source });
     }
     let shipped = PLANES.iter().find(|(shipped, _)| *shipped == name);
     let (_, text) = shipped.ok_or_else(|| ScenarioError::NoPlane(name.to_owned()))?;
     Ok((*text).to_owned())
+}
+
+fn read_limited(path: &Path) -> io::Result<String> {
+    let mut text = String::new();
+    let read = fs::File::open(path)?.take(LARGEST_PLANE + 1);
+    let mut read = io::BufReader::new(read);
+    read.read_to_string(&mut text)?;
+    if text.len() as u64 > LARGEST_PLANE {
+        return Err(io::Error::other("it is larger than 1 MiB"));
+    }
+    Ok(text)
 }
 
 /// The value with its relative times replaced.

@@ -225,6 +225,11 @@ fn what_is_wrong_with_a_drill_of_ones_own_is_said_before_anything_is_begun() {
     say(&scene, "drill own/drain.yaml --auto")
         .says("drill `my-drain` has no answers of its own")
         .exit(2);
+    let endless = DRILL.replace("plane: ./plane.yaml", "plane: /dev/zero");
+    put(&scene, "own/endless.yaml", endless);
+    say(&scene, "drill own/endless.yaml")
+        .says("it is larger than 1 MiB")
+        .exit(2);
     say(&scene, "drill ./nowhere.yaml")
         .says("failed to read `./nowhere.yaml`")
         .exit(2);

@@ -40,6 +40,16 @@ const TELLTALES: &[(&str, &[&str])] = &[
     ("make gmake", &["--eval", "SHELL="]),
 ];
 
+/// Whether an option of a shell takes more than itself back, or has a value that is not the next word's alone.
+fn is_odd(text: &str) -> bool {
+    let value = |c: char| matches!(c, 'o' | 'O');
+    match text.strip_prefix('+') {
+        Some(letters) => letters.chars().count() != 1 || letters.starts_with(value),
+        None if text.starts_with("--") => false,
+        None => text.find(value).is_some_and(|at| at + 1 < text.len()),
+    }
+}
+
 /// Whether everything that a program of this name launches is found, because its words are understood.
 pub(super) fn sees_through(name: &str) -> bool {
     let understood = matches!(
@@ -106,6 +116,13 @@ impl Search {
     }
 
     fn shell(&mut self, name: &str, words: &[Word], feed: &Feed) {
+        let options = words.iter().map_while(Word::text);
+        let mut options = options.take_while(|t| t.starts_with(['-', '+']));
+        if let Some(odd) = options.find(|text| is_odd(text)) {
+            return self.doubt(format!(
+                "`{name}` is given `{odd}`, an option that is not known here"
+            ));
+        }
         // `+x` takes an option back and stands among the others.
         let words: Vec<Word> = words
             .iter()
@@ -122,7 +139,12 @@ impl Search {
         for file in given.values("--rcfile --init-file") {
             self.script(name, std::slice::from_ref(file), &Feed::Inherited);
         }
-        match given.rest.first() {
+        // A `-` ends the options.
+        let line = match given.rest {
+            [dash, line, ..] if dash.text() == Some("-") => Some(line),
+            rest => rest.first(),
+        };
+        match line {
             Some(line) if given.has("-c") => self.joined(name, std::slice::from_ref(line), feed),
             Some(_) if !given.has("-s") => self.script(name, given.rest, feed),
             Some(_) | None => self.standard_input(name, feed),
