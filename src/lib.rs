@@ -45,7 +45,8 @@
 //! 2. Nothing is performed that is not first durable as an intent; nothing is shown as done that is not durable as an
 //!    outcome.
 //! 3. No change is performed unless, read again immediately before it, the freeze is ours and its fence current,
-//!    preflight is fresh, and every guard on it is clear.
+//!    preflight is fresh, and every guard on it is clear. A command beside the steps needs the same but for the age of
+//!    the preflight, and after it everything is measured anew.
 //! 4. Unknown never passes, and nothing turns an error into a pass.
 //! 5. Nothing secret reaches an event, an artifact or the terminal.
 //! 6. A journal that was changed, cut or reordered is never accepted as whole.
