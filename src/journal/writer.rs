@@ -71,7 +71,6 @@ pub struct Journal {
     file: File,
     append_lock: File,
     /// Two processes cannot drive one execution; absent when only one entry is added to it.
-    #[expect(dead_code, reason = "held, never read")]
     driver_lock: Option<File>,
     artifacts: Artifacts,
     head: Head,
@@ -79,6 +78,16 @@ pub struct Journal {
     news: Vec<Entry>,
     opened: Instant,
     poison: Option<String>,
+}
+
+impl Drop for Journal {
+    fn drop(&mut self) {
+        // Closing the file is not enough: a program that is just being started has a copy of it until it runs.
+        if let Some(lock) = &self.driver_lock {
+            // Where that fails, closing it still ends the lock, a moment later.
+            let _ = lock.unlock();
+        }
+    }
 }
 
 impl Journal {

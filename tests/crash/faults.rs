@@ -205,7 +205,7 @@ async fn refused<'a>(
 fn is_about_the_freeze(ground: &Ground) -> bool {
     matches!(
         ground,
-        Ground::FreezeLost { .. } | Ground::FreezeUnknown { .. }
+        Ground::FreezeLost { .. } | Ground::FrozenByOthers { .. } | Ground::FreezeUnknown { .. }
     )
 }
 
