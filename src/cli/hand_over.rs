@@ -156,9 +156,9 @@ impl HandingOver<'_> {
             opened,
             history: self.footing.history.clone(),
         };
-        // An execution steps through another, which may step through a third.
         let redactor = ready.redactor(&self.footing.home)?;
         let journal = (journal()?, redactor);
+        // An execution steps through another, which may step through a third.
         Box::pin(start::begin(here, &self.footing.home, journal, ready, desk)).await
     }
 
@@ -217,9 +217,7 @@ impl HandingOver<'_> {
             None => Programs::Run,
         }
     }
-}
 
-impl HandingOver<'_> {
     /// Inputs of the same name are passed on; then defaults; then somebody is asked.
     fn inputs(
         &self,
